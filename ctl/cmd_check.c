@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cmd_check.c - cprctl check: can a VM be updated? */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "client.h"
+#include "ctl.h"
+#include "jget.h"
+#include "result.h"
+#include "text.h"
+#include "vm.h"
+
+static void print_answer(pid_t pid, const json_t *answer, bool ok)
+{
+	const json_t *reasons = json_object_get(answer, "reasons");
+
+	printf("VM %d %s\n", pid, ok ? "can be updated" : "cannot be updated:");
+	if (!ok && !json_array_size(reasons))
+		puts("  it gave no reason");
+	result_print_list(stdout, "  ", reasons);
+	result_print_list(stdout, "  warning: ", json_object_get(answer, "warnings"));
+}
+
+/**
+ * cmd_check() - cprctl check
+ * @opts: the command line
+ *
+ * Return: CTL_OK where it can, CTL_NO.
+ */
+int cmd_check(const struct options *opts)
+{
+	json_t *answer, *request = json_pack("{s:s, s:s*}", "command", "check", "binary", opts->binary);
+	struct vm vm;
+	bool ok;
+	int err;
+
+	if (!request) {
+		text_error("cannot write the request: out of memory, or the binary's name is not UTF-8");
+		return CTL_NO;
+	}
+	if (vm_open(opts->pid, &vm)) {
+		json_decref(request);
+		return CTL_NO;
+	}
+	err = client_ask(&vm, opts->rundir, request, CLIENT_CHECK_MS, NULL, &answer);
+	json_decref(request);
+	vm_close(&vm);
+	if (err) {
+		text_error("VM %d cannot be checked: %s", opts->pid, client_strerror(err));
+		return CTL_NO;
+	}
+	ok = json_is_true(json_object_get(answer, "ok"));
+	if (opts->seen & OPT_JSON)
+		err = jget_print(answer);
+	else
+		print_answer(opts->pid, answer, ok);
+	json_decref(answer);
+	return ok && !err ? CTL_OK : CTL_NO;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* options.c - the command line of a subcommand: one parser for all, each takes what its table entry names. */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+#include "text.h"
+
+/* Longer than any update takes; a guard against a slip of the finger. */
+#define TIMEOUT_MAX 86400
+
+/* getopt_long() hands out val; bits above its range of characters keep the two apart. */
+#define VAL(bit) ((int)(bit) << 8)
+
+static const struct option long_options[] = {
+	{ "binary", required_argument, NULL, VAL(OPT_BINARY) },
+	{ "method", required_argument, NULL, VAL(OPT_METHOD) },
+	{ "rundir", required_argument, NULL, VAL(OPT_RUNDIR) },
+	{ "timeout", required_argument, NULL, VAL(OPT_TIMEOUT) },
+	{ "log", required_argument, NULL, VAL(OPT_LOG) },
+	{ "logfile", required_argument, NULL, VAL(OPT_LOGFILE) },
+	{ "json", no_argument, NULL, VAL(OPT_JSON) },
+	{ "paused", no_argument, NULL, VAL(OPT_PAUSED) },
+	{ "verbose", no_argument, NULL, VAL(OPT_VERBOSE) },
+	{ "command", optional_argument, NULL, VAL(OPT_COMMAND) },
+	{ "rehearse", no_argument, NULL, VAL(OPT_REHEARSE) },
+	{ "help", no_argument, NULL, VAL(OPT_HELP) },
+	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct {
+	unsigned int bit;
+	const char *text;
+} option_help[] = {
+	{ OPT_BINARY, "--binary B     the replacement binary, instead of the one configured" },
+	{ OPT_METHOD, "--method M     auto, exec, relay or transfer" },
+	{ OPT_RUNDIR, "--rundir D     directory of the control sockets" },
+	{ OPT_TIMEOUT, "--timeout S    give an update up after S seconds" },
+	{ OPT_LOG, "--log LEVEL    how much the shim logs" },
+	{ OPT_LOGFILE, "--logfile F    where it logs to" },
+	{ OPT_PAUSED, "--paused       leave the guest paused after the update" },
+	{ OPT_VERBOSE, "-v, --verbose  print progress, also where standard error is no terminal" },
+	{ OPT_JSON, "--json         print JSON" },
+	{ OPT_HELP, "-h, --help     print this" },
+	{ OPT_VERSION, "-V, --version  print the version" },
+};
+
+/**
+ * options_help() - print how a subcommand is used
+ * @out: where to
+ * @cmd: the subcommand
+ */
+void options_help(FILE *out, const struct command *cmd)
+{
+	unsigned int mask = cmd->options | OPT_HELP | OPT_VERSION;
+
+	fprintf(out, "usage: cprctl %s %s\n\n%s\n\n", cmd->name, cmd->synopsis, cmd->summary);
+	for (size_t i = 0; i < sizeof(option_help) / sizeof(option_help[0]); i++) {
+		if (mask & option_help[i].bit)
+			fprintf(out, "  %s\n", option_help[i].text);
+	}
+}
+
+/**
+ * options_method_known() - is this the name of an update method?
+ * @method: any text
+ */
+bool options_method_known(const char *method)
+{
+	static const char *const known[] = { "auto", "exec", "relay", "transfer" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(method, known[i]))
+			return true;
+	}
+	return false;
+}
+
+static int number(const char *text, int max, int *ret_number)
+{
+	char *end;
+	long n;
+
+	/* strtol() would take blanks and a sign as well */
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno || *end || n < 1 || n > max)
+		return -EINVAL;
+	*ret_number = (int)n;
+	return 0;
+}
+
+/* The VMM's working directory is another one than ours: paths are made absolute before they leave this process. */
+static int path_option(const char *arg, char **ret_path)
+{
+	char *path;
+	int err;
+
+	if (!*arg) {
+		text_error("an option that names a file or directory is empty");
+		return -EINVAL;
+	}
+	err = proc_absolute(arg, &path);
+	if (err) {
+		text_error("cannot make %s absolute: %s", arg, strerror(-err));
+		return err;
+	}
+	free(*ret_path);
+	*ret_path = path;
+	return 0;
+}
+
+static int take(struct options *opts, unsigned int bit, const char *arg)
+{
+	switch (bit) {
+	case OPT_BINARY:
+		return path_option(arg, &opts->binary);
+	case OPT_RUNDIR:
+		return path_option(arg, &opts->rundir);
+	case OPT_LOGFILE:
+		return path_option(arg, &opts->logfile);
+	case OPT_LOG:
+		opts->log = arg;
+		return 0;
+	case OPT_METHOD:
+		opts->method = arg;
+		if (options_method_known(arg))
+			return 0;
+		text_error("%s is no update method: auto, exec, relay or transfer", arg);
+		return -EINVAL;
+	case OPT_TIMEOUT:
+		if (!number(arg, TIMEOUT_MAX, &opts->timeout))
+			return 0;
+		text_error("%s is no time limit in whole seconds from 1 to %d", arg, TIMEOUT_MAX);
+		return -EINVAL;
+	case OPT_COMMAND:
+	case OPT_REHEARSE:
+		text_error("%s is not supported by this version", bit == OPT_COMMAND ? "--command" : "--rehearse");
+		return -EINVAL;
+	default:
+		return 0;
+	}
+}
+
+static int operand(const struct command *cmd, int argc, char **argv, struct options *opts)
+{
+	int left = argc - optind;
+
+	switch (cmd->operand) {
+	case OPERAND_PROGRAM:
+		if (left > 0) {
+			opts->program = argv + optind;
+			return 0;
+		}
+		text_error("%s: which program is to be run?", cmd->name);
+		return -EINVAL;
+	case OPERAND_PID:
+		if (left < 1) {
+			text_error("%s: which VM? a PID is missing", cmd->name);
+			return -EINVAL;
+		}
+		if (number(argv[optind], INT_MAX, &opts->pid)) {
+			text_error("%s is no PID", argv[optind]);
+			return -EINVAL;
+		}
+		optind++;
+		break;
+	case OPERAND_NONE:
+		break;
+	}
+	if (optind < argc) {
+		text_error("%s: %s is one argument too many", cmd->name, argv[optind]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static unsigned int option_bit(int val)
+{
+	switch (val) {
+	case 'h':
+		return OPT_HELP;
+	case 'v':
+		return OPT_VERBOSE;
+	case 'V':
+		return OPT_VERSION;
+	default:
+		return (unsigned int)val >> 8;
+	}
+}
+
+/**
+ * options_free() - give a parsed command line's memory back
+ * @opts: the command line
+ */
+void options_free(const struct options *opts)
+{
+	free(opts->binary);
+	free(opts->rundir);
+	free(opts->logfile);
+}
+
+static int parse(const struct command *cmd, int argc, char **argv, struct options *opts)
+{
+	const char *letters = cmd->operand == OPERAND_PROGRAM ? "+:hvV" : ":hvV";
+	unsigned int mask = cmd->options | OPT_HELP | OPT_VERSION;
+	int val;
+
+	opterr = 0;
+	/* "+": what follows the program belongs to the program */
+	while ((val = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+		unsigned int bit = option_bit(val);
+
+		if (val == ':') {
+			text_error("%s: %s needs a value", cmd->name, argv[optind - 1]);
+			return -EINVAL;
+		}
+		if (val == '?' || !(bit & mask)) {
+			text_error("%s: %s is no option of this command", cmd->name, argv[optind - 1]);
+			return -EINVAL;
+		}
+		opts->seen |= bit;
+		if (bit & (OPT_HELP | OPT_VERSION))
+			return 0;
+		if (take(opts, bit, optarg))
+			return -EINVAL;
+	}
+	return operand(cmd, argc, argv, opts);
+}
+
+/**
+ * options_parse() - read the command line of a subcommand
+ * @cmd:	the subcommand
+ * @argc:	number of @argv
+ * @argv:	its command line, with the subcommand's name first
+ * @ret_opts:	what was read; with OPT_HELP or OPT_VERSION in seen, the rest was not looked at
+ *
+ * Return: 0, or negative where the command line is wrong; this was then said on standard error.
+ */
+int options_parse(const struct command *cmd, int argc, char **argv, struct options *ret_opts)
+{
+	struct options opts = { 0 };
+	int err = parse(cmd, argc, argv, &opts);
+
+	if (err)
+		options_free(&opts);
+	else
+		*ret_opts = opts;
+	return err;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * adopt.c - in a successor, before main(): take over what the old program left.
+ *
+ * The state names this very process (process id and start time survive an exec), so that one that has strayed into another
+ * process's environment is not taken for its own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "../shim/guard.h"
+#include "../shim/log.h"
+#include "../shim/preserved.h"
+#include "../shim/real.h"
+#include "../shim/settings.h"
+#include "../shim/slots.h"
+#include "../shim/table.h"
+#include "../shim/tty.h"
+#include "argv.h"
+#include "control.h"
+#include "first.h"
+#include "rollback.h"
+#include "service.h"
+#include "successor.h"
+#include "vm.h"
+
+static struct cprstate *read_state(int fd, const char **ret_why)
+{
+	struct cprstate *state = calloc(1, sizeof(*state));
+	struct stat st;
+	int seals = real(fcntl)(fd, F_GET_SEALS);
+
+	*ret_why = "it is not a sealed memfd";
+	if (!state || seals < 0 || !(seals & F_SEAL_WRITE) || fstat(fd, &st) || st.st_size > (off_t)CPRSTATE_MAX) {
+		free(state);
+		return NULL;
+	}
+	void *map = real(mmap)(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED || cprstate_decode(state, map, (size_t)st.st_size, ret_why)) {
+		free(state);
+		return NULL;
+	}
+	*ret_why = "it is another process's";
+	if (state->vm[0].pid != (uint64_t)getpid() || state->vm[0].start_time != vm_start_time()) {
+		free(state);
+		return NULL;
+	}
+	return state;
+}
+
+static void adopt_slot(int fd)
+{
+	if (fd < 0)
+		return;
+	real(fcntl)(fd, F_SETFD, FD_CLOEXEC);
+	slots_adopt(fd);
+}
+
+static void adopt_slots(const struct cprstate *state, int state_fd)
+{
+	const struct cpr_shim *shim = &state->shim[0];
+	const int ours[] = { state_fd,		 shim->library_fd, shim->cwd_fd,	shim->journal_fd,
+			     shim->control_fd,	 shim->requester_fd, shim->holder_fd, state->stream[0].fd,
+			     state->binary[0].fd, state->binary[1].fd };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		adopt_slot(ours[i]);
+	for (uint32_t i = 0; i < state->ram_count; i++)
+		adopt_slot(state->ram[i].fd);
+	for (uint32_t i = 0; i < state->fd_count; i++)
+		adopt_slot(state->fd[i].fd);
+	for (uint32_t i = 0; i < state->pin_count; i++)
+		adopt_slot(state->pin[i].fd);
+}
+
+/* Whatever else came through the exec (a wrapper's, say) is nobody's. */
+static void close_strays(void)
+{
+	DIR *dir = real(opendir)("/proc/self/fd");
+
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fd > STDERR_FILENO && fd != dirfd(dir) && !slots_owns(fd) &&
+		    fd != log_descriptor())
+			real(close)(fd);
+	}
+	real(closedir)(dir);
+}
+
+static char **strings(size_t count, const char *(*get)(const struct cprstate *state, size_t i),
+		      const struct cprstate *state)
+{
+	char **out = calloc(count + 1, sizeof(*out));
+
+	for (size_t i = 0; out && i < count; i++)
+		out[i] = (char *)get(state, i);
+	return out;
+}
+
+static const char *get_arg(const struct cprstate *state, size_t i)
+{
+	return state->arg[i].text;
+}
+
+static const char *get_env(const struct cprstate *state, size_t i)
+{
+	return state->env[i].text;
+}
+
+static void adopt_binary(const struct cpr_binary *b)
+{
+	vm.binary.fd = b->fd;
+	snprintf(vm.binary.path, sizeof(vm.binary.path), "%s", b->path);
+	snprintf(vm.binary.version, sizeof(vm.binary.version), "%s", b->version);
+	snprintf(vm.binary.package, sizeof(vm.binary.package), "%s", b->package);
+	snprintf(vm.binary.module_dir, sizeof(vm.binary.module_dir), "%s", b->module_dir);
+	snprintf(vm.binary.firmware_dir, sizeof(vm.binary.firmware_dir), "%s", b->firmware_dir);
+	snprintf(vm.binary.preload, sizeof(vm.binary.preload), "%s", b->preload);
+}
+
+static void adopt_vm(struct cprstate *state)
+{
+	const struct cpr_vm *rec = &state->vm[0];
+
+	vm.cpr_state = state;
+	vm.argv = strings(state->arg_count, get_arg, state);
+	vm.envp = strings(state->env_count, get_env, state);
+	vm.library_fd = state->shim[0].library_fd;
+	vm.cwd_fd = state->shim[0].cwd_fd;
+	vm.start_time = rec->start_time;
+	vm.daemonized = rec->daemonized;
+	vm.umask = (mode_t)rec->umask;
+	vm.signal_mask = rec->signal_mask;
+	snprintf(vm.own_path, sizeof(vm.own_path), "%s", state->shim[0].own_path);
+	snprintf(vm.configured, sizeof(vm.configured), "%s", rec->configured);
+	snprintf(vm.machine, sizeof(vm.machine), "%s", rec->machine);
+	snprintf(vm.name, sizeof(vm.name), "%s", rec->name);
+	snprintf(vm.vmgenid, sizeof(vm.vmgenid), "%s", rec->vmgenid);
+	vm.history = json_array();
+	for (uint32_t i = 0; i < state->history_count; i++)
+		json_array_append_new(vm.history, json_loads(state->history[i].json, 0, NULL));
+	if (state->entities_count)
+		vm.entities = strdup(state->entities[0].text);
+}
+
+/* What QEMU was given by number, it finds under that number: at once, since it may never ask for it. */
+static int place_by_number(struct preserved *p)
+{
+	switch (p->kind) {
+	case FDKIND_LISTENER:
+	case FDKIND_TAP:
+	case FDKIND_CONNECTION:
+	case FDKIND_STDIO:
+		/* The number is free but for 0 to 2; dup3() in decoy_place() takes it either way. */
+		p->taken = true;
+		return decoy_place(&p->decoy, p->kind, p->number, p->fd);
+	default:
+		p->taken = true;
+		return real(dup2)(p->fd, p->number) < 0 ? -errno : 0;
+	}
+}
+
+static int adopt_descriptor(const struct cpr_fd *rec)
+{
+	struct preserved *p = preserved_add();
+
+	if (!p || rec->addr.len > sizeof(p->addr))
+		return -E2BIG;
+	p->kind = (enum fdkind)rec->kind;
+	p->number = rec->number;
+	p->fd = rec->fd;
+	p->parent = rec->parent;
+	p->sock = rec->sock;
+	p->open_flags = rec->open_flags;
+	p->inherited = rec->inherited;
+	p->name = rec->name;
+	p->addr_len = rec->addr.len;
+	if (rec->addr.len)
+		memcpy(&p->addr, rec->addr.data, rec->addr.len);
+	p->protocol = (int)rec->protocol;
+	p->negotiated = rec->negotiated;
+	p->oob = rec->oob;
+	p->partial = rec->partial.data;
+	p->partial_len = rec->partial.len;
+	p->residue = rec->residue.data;
+	p->residue_len = rec->residue.len;
+	if (!rec->inherited && p->kind != FDKIND_STDIO)
+		return 0;
+	int rc = place_by_number(p);
+	if (!rc && rec->inherited)
+		table_note_inherited(p->number);
+	return rc;
+}
+
+static int adopt_descriptors(const struct cprstate *state)
+{
+	for (uint32_t i = 0; i < state->fd_count; i++) {
+		int rc = adopt_descriptor(&state->fd[i]);
+
+		if (rc)
+			return rc;
+	}
+	for (uint32_t i = 0; i < state->termios_count; i++) {
+		struct termios term;
+
+		if (state->termios[i].number > 2 || state->termios[i].settings.len != sizeof(term))
+			continue;
+		memcpy(&term, state->termios[i].settings.data, sizeof(term));
+		tty_restore_memory((int)state->termios[i].number, &term);
+	}
+	return 0;
+}
+
+/*
+ * The process is to look as it did: its name, and its command line without what stands at the end of it for safety's sake
+ * (loader/handover.c). The kernel lets root alone shorten the command line; elsewhere it stays visible.
+ */
+static void look_as_before(char **exec_argv)
+{
+	const char *name = strrchr(vm.argv[0], '/');
+	size_t n = 0;
+
+	prctl(PR_SET_NAME, name ? name + 1 : vm.argv[0]);
+	while (vm.argv[n])
+		n++;
+	for (size_t i = 0; i < n; i++)
+		if (!exec_argv[i])
+			return;
+	prctl(PR_SET_MM, PR_SET_MM_ARG_END, exec_argv[n], 0, 0);
+}
+
+/**
+ * successor_adopt() - take over
+ * @state_fd:  descriptor of the CPR state
+ * @exec_argv: the arguments that the kernel gave us
+ *
+ * Return: the arguments for QEMU's main(), or NULL where the state is not this process's; what is run then waits, stopped, for a
+ * migration that never comes.
+ */
+char **successor_adopt(int state_fd, char **exec_argv)
+{
+	const char *why;
+	struct cprstate *state = read_state(state_fd, &why);
+
+	if (!state) {
+		log_error("the CPR state on descriptor %d is not used: %s", state_fd, why);
+		real(close)(state_fd);
+		return NULL;
+	}
+	guard_own();
+	slots_setup();
+	first_log();
+	adopt_slots(state, state_fd);
+	close_strays();
+	adopt_vm(state);
+	guard_set_role(SHIM_SUCCESSOR);
+	int rc = vm_map_journal(state->shim[0].journal_fd);
+	if (rc) {
+		log_error("the journal of the update cannot be read: %s", strerror(-rc));
+		real(_exit)(1);
+	}
+	vm.journal->attempt++;
+	vm_mark(JOURNAL_STARTED);
+	bool way_back = vm.journal->attempt > 1;
+	adopt_binary(&state->binary[way_back ? 0 : 1]);
+	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
+	service_catch_signal();
+	if (!way_back) {
+		rollback_capture_stderr();
+		rc = rollback_arm(state, state_fd);
+	}
+	if (!rc)
+		rc = table_setup(vm.generation);
+	if (!rc)
+		rc = adopt_descriptors(state);
+	if (rc)
+		rollback_now("the new program could not take over: %s", strerror(-rc));
+	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path);
+	if (vm.cwd_fd >= 0 && fchdir(vm.cwd_fd))
+		log_warn("the first working directory is gone: relative paths may not be found");
+	umask(vm.umask);
+	settings_hide(vm.own_path, vm.envp, vm.binary.module_dir);
+	look_as_before(exec_argv);
+	struct argv_successor what = {
+		.machine = vm.machine,
+		.vmgenid = vm.vmgenid,
+		.readconfig = service_prepare_monitor(),
+		.firmware_dir = vm.binary.firmware_dir,
+	};
+	char **argv = what.readconfig ? argv_for_successor(vm.argv, &what) : NULL;
+	if (!argv)
+		rollback_now("the new program could not take over: no memory");
+	service_start();
+	return argv;
+}

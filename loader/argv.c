@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * argv.c - QEMU's command line; see argv.h.
+ *
+ * How QEMU reads it (softmmu/vl.c:lookup_opt): options begin with "-" or "--", each takes one argument or none, and what does not
+ * begin with "-" is a disk image. Only options named here need to be told from arguments, and each is told by its name; an
+ * argument that looks like one of them does not occur behind an option that takes one.
+ */
+#include "argv.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** argv_names_vmm() - is this the name of a QEMU system emulator? */
+bool argv_names_vmm(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	return !strncmp(name, "qemu-system-", 12) || !strcmp(name, "qemu-kvm") || !strcmp(name, "kvm");
+}
+
+static bool is_option(const char *arg, const char *option)
+{
+	if (arg[0] != '-')
+		return false;
+	arg += arg[1] == '-' ? 2 : 1;
+	return !strcmp(arg, option);
+}
+
+/** argv_has() - does the command line have this option, named without its dash? */
+bool argv_has(char *const argv[], const char *option)
+{
+	for (size_t i = 1; argv[0] && argv[i]; i++)
+		if (is_option(argv[i], option))
+			return true;
+	return false;
+}
+
+/** argv_value() - argument of the option's (nth + 1)-th occurrence, or NULL */
+const char *argv_value(char *const argv[], const char *option, size_t nth)
+{
+	for (size_t i = 1; argv[0] && argv[i]; i++)
+		if (is_option(argv[i], option) && !nth--)
+			return argv[i + 1];
+	return NULL;
+}
+
+/* Is "key=value" one of the comma-separated parts? An empty value asks for the key alone. */
+static bool has_part(const char *arg, const char *part)
+{
+	size_t len = strlen(part);
+
+	for (const char *at = arg; at && *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+		if (strncmp(at, part, len))
+			continue;
+		if (part[len - 1] == '=' || at[len] == ',' || !at[len])
+			return true;
+	}
+	return false;
+}
+
+static bool asks_for_help(const char *arg)
+{
+	return !strcmp(arg, "help") || !strcmp(arg, "?") || has_part(arg, "help");
+}
+
+/**
+ * argv_is_inert() - does this command line run no guest?
+ *
+ * Versions, help and libvirt's probe (-machine none) must find the QEMU that is there, and nothing of ours.
+ */
+bool argv_is_inert(char *const argv[])
+{
+	static const char *const asking[] = { "version", "h", "help", NULL };
+	static const char *const machine[] = { "machine", "M", NULL };
+
+	for (size_t i = 0; asking[i]; i++)
+		if (argv_has(argv, asking[i]))
+			return true;
+	for (size_t i = 1; argv[0] && argv[i]; i++)
+		if (argv[i][0] != '-' && argv[i - 1][0] == '-' && asks_for_help(argv[i]))
+			return true;
+	for (size_t i = 0; machine[i]; i++)
+		for (size_t n = 0; argv_value(argv, machine[i], n); n++) {
+			const char *value = argv_value(argv, machine[i], n);
+
+			if (!strncmp(value, "none", 4) && (!value[4] || value[4] == ','))
+				return true;
+			if (has_part(value, "type=none"))
+				return true;
+		}
+	return false;
+}
+
+static void refuse(const char *reasons[ARGV_REFUSALS], size_t *n, const char *reason)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (!strcmp(reasons[i], reason))
+			return;
+	if (*n < ARGV_REFUSALS)
+		reasons[(*n)++] = reason;
+}
+
+static bool is_network(const char *option)
+{
+	return is_option(option, "netdev") || is_option(option, "nic") || is_option(option, "net");
+}
+
+static void refuse_pair(const char *option, const char *value, const char *reasons[ARGV_REFUSALS], size_t *n)
+{
+	if (is_option(option, "sandbox") && has_part(value, "spawn=deny"))
+		refuse(reasons, n, "-sandbox spawn=deny forbids exec: start the VM with spawn=allow");
+	if (is_option(option, "run-with") && has_part(value, "chroot="))
+		refuse(reasons, n, "-run-with chroot= hides the replacement: start the VM without it");
+	if (is_option(option, "drive") && has_part(value, "snapshot=on"))
+		refuse(reasons, n, "a drive with snapshot=on would lose what was written since the start");
+	if (is_option(option, "add-fd"))
+		refuse(reasons, n, "-add-fd: descriptor sets cannot be handed over yet");
+	if (is_option(option, "qmp") || is_option(option, "qmp-pretty"))
+		if (!strncmp(value, "stdio", 5) || !strncmp(value, "pty", 3) || !strncmp(value, "mon:", 4))
+			refuse(reasons, n, "a QMP monitor on a terminal cannot be handed over: use a socket");
+	if ((is_option(option, "chardev") || is_option(option, "serial") || is_option(option, "monitor")) &&
+	    (has_part(value, "tls-creds=") || has_part(value, "websocket=on") || has_part(value, "telnet=on") ||
+	     !strncmp(value, "telnet:", 7) || !strncmp(value, "websocket:", 10)))
+		refuse(reasons, n, "a telnet, websocket or TLS character device has a session that cannot be handed over");
+	if (is_network(option) && (has_part(value, "vhost=on") || has_part(value, "vhostforce=on")))
+		refuse(reasons, n, "vhost network back ends cannot be handed over yet: use vhost=off");
+	if (is_network(option) && (has_part(value, "queues=") || has_part(value, "fds=")))
+		refuse(reasons, n, "multiqueue taps cannot be handed over yet");
+	if (is_network(option) && (has_part(value, "helper=") || !strncmp(value, "bridge", 6)))
+		refuse(reasons, n, "taps made by a bridge helper cannot be handed over yet");
+}
+
+/**
+ * argv_refusals() - what on the command line cannot be updated
+ * @argv:    the user's
+ * @reasons: one sentence each; constant strings
+ *
+ * Return: how many.
+ */
+size_t argv_refusals(char *const argv[], const char *reasons[ARGV_REFUSALS])
+{
+	size_t n = 0;
+
+	if (argv_has(argv, "chroot"))
+		refuse(reasons, &n, "-chroot hides the replacement: start the VM without it");
+	if (argv_has(argv, "snapshot"))
+		refuse(reasons, &n, "-snapshot: what was written since the start would be lost");
+	for (size_t i = 1; argv[0] && argv[i] && argv[i + 1]; i++)
+		if (argv[i][0] == '-')
+			refuse_pair(argv[i], argv[i + 1], reasons, &n);
+	return n;
+}
+
+/** argv_forbids_affinity() - does a seccomp filter of QEMU's kill who sets a thread's affinity? */
+bool argv_forbids_affinity(char *const argv[])
+{
+	for (size_t n = 0; argv_value(argv, "sandbox", n); n++)
+		if (has_part(argv_value(argv, "sandbox", n), "resourcecontrol=deny"))
+			return true;
+	return false;
+}
+
+/** argv_with() - a copy with arguments added at its end; never freed. NULL where memory ran out. */
+char **argv_with(char *const argv[], const char *const extra[])
+{
+	size_t n = 0, m = 0;
+
+	while (argv[n])
+		n++;
+	while (extra[m])
+		m++;
+	char **out = calloc(n + m + 1, sizeof(*out));
+	if (!out)
+		return NULL;
+	memcpy(out, argv, n * sizeof(*out));
+	memcpy(out + n, extra, m * sizeof(*out));
+	return out;
+}
+
+/* Options that a successor must not be given: takes = it has an argument. */
+static bool is_dropped(const char *arg, bool *takes)
+{
+	static const struct {
+		const char *name;
+		bool takes;
+	} dropped[] = {
+		{ "S", false },	     { "daemonize", false }, { "incoming", true },
+		{ "loadvm", true },  { "runas", true },	     { "sandbox", true },
+	};
+
+	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
+		if (is_option(arg, dropped[i].name)) {
+			*takes = dropped[i].takes;
+			return true;
+		}
+	return false;
+}
+
+static char *join(const char *a, const char *b, const char *c)
+{
+	char *out = NULL;
+
+	return asprintf(&out, "%s%s%s", a, b, c) < 0 ? NULL : out;
+}
+
+/* "q35,accel=kvm" and "accel=kvm,type=q35" with the type replaced; without a type, as it was. */
+static char *with_machine_type(const char *value, const char *machine, bool *found)
+{
+	size_t first = strcspn(value, ",");
+	const char *type = strstr(value, "type=");
+
+	if (first && !memchr(value, '=', first)) {
+		*found = true;
+		return join(machine, "", value + first);
+	}
+	if (type && (type == value || type[-1] == ',')) {
+		char *head = strndup(value, (size_t)(type - value));
+		char *out = head ? join(head, "type=", machine) : NULL;
+		char *all = out ? join(out, "", type + strcspn(type, ",")) : NULL;
+
+		free(head);
+		free(out);
+		*found = true;
+		return all;
+	}
+	return strdup(value);
+}
+
+static bool is_server(const char *value)
+{
+	return has_part(value, "server=on") || has_part(value, "server");
+}
+
+static bool is_character_device(const char *option)
+{
+	return is_option(option, "chardev") || is_option(option, "serial") || is_option(option, "qmp") ||
+	       is_option(option, "qmp-pretty") || is_option(option, "monitor") || is_option(option, "parallel") ||
+	       is_option(option, "gdb");
+}
+
+static char *with_guid(const char *value, const char *guid)
+{
+	const char *at = strstr(value, "guid=auto");
+	char *head = at ? strndup(value, (size_t)(at - value)) : NULL;
+	char *middle = head ? join(head, "guid=", guid) : NULL;
+	char *out = middle ? join(middle, "", at + 9) : NULL;
+
+	free(head);
+	free(middle);
+	return out;
+}
+
+/* The argument of an option as a successor is to get it; malloc'ed. */
+static char *rewritten(const char *option, const char *value, const struct argv_successor *what, bool *machine_found)
+{
+	if (is_option(option, "machine") || is_option(option, "M"))
+		return with_machine_type(value, what->machine, machine_found);
+	/* A client that was connected is in the queue when QEMU listens; one that was not is not to be waited for. */
+	if (is_character_device(option) && is_server(value))
+		return join(value, ",wait=off", "");
+	/* The interface is up already; its script ran when the VM was first started. */
+	if (is_network(option) && !strncmp(value, "tap", 3) && !has_part(value, "fd="))
+		return join(value, ",script=no", "");
+	if (is_option(option, "device") && !strncmp(value, "vmgenid", 7) && *what->vmgenid && strstr(value, "guid=auto"))
+		return with_guid(value, what->vmgenid);
+	return strdup(value);
+}
+
+/**
+ * argv_for_successor() - the command line that a successor's main() gets
+ * @argv: the user's
+ * @what: what it depends on
+ *
+ * It waits for the device state, stopped; machine type and generation id are those of the running VM; -daemonize has been done
+ * and -runas too, and seccomp filters are inherited.
+ *
+ * Return: an array that is never freed, or NULL where memory ran out.
+ */
+char **argv_for_successor(char *const argv[], const struct argv_successor *what)
+{
+	size_t n = 0, out_n = 0;
+	bool machine_found = false, failed = false, takes;
+
+	while (argv[n])
+		n++;
+	char **out = calloc(n + 12, sizeof(*out));
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (i == 1 && *what->firmware_dir) {
+			out[out_n++] = (char *)"-L";
+			out[out_n++] = (char *)what->firmware_dir;
+		}
+		if (i && is_dropped(argv[i], &takes)) {
+			i += takes ? 1 : 0;
+			continue;
+		}
+		out[out_n++] = argv[i];
+		if (i && argv[i][0] == '-' && argv[i + 1] && argv[i + 1][0] != '-') {
+			char *value = rewritten(argv[i], argv[i + 1], what, &machine_found);
+
+			failed |= !value;
+			out[out_n++] = value;
+			i++;
+		}
+	}
+	if (!machine_found) {
+		out[out_n++] = (char *)"-machine";
+		out[out_n++] = join("type=", what->machine, "");
+		failed |= !out[out_n - 1];
+	}
+	out[out_n++] = (char *)"-readconfig";
+	out[out_n++] = (char *)what->readconfig;
+	out[out_n++] = (char *)"-S";
+	out[out_n++] = (char *)"-incoming";
+	out[out_n++] = (char *)"defer";
+	if (failed) {
+		free(out);
+		return NULL;
+	}
+	return out;
+}

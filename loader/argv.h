@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * argv.h - QEMU's command line: what it says about the VM, and what a successor is given instead of it.
+ *
+ * The user's arguments are kept as they are; changes are made to a copy that only QEMU's main() sees.
+ */
+#ifndef CPRSHIM_LOADER_ARGV_H
+#define CPRSHIM_LOADER_ARGV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ARGV_REFUSALS 32
+
+/**
+ * struct argv_successor - what a successor's command line depends on
+ * @machine: machine type without alias, such as "pc-q35-7.2"
+ * @vmgenid: GUID that "guid=auto" had become, or ""
+ * @readconfig: file with the private monitor
+ * @firmware_dir: first directory to look for firmware in, or ""
+ */
+struct argv_successor {
+	const char *machine;
+	const char *vmgenid;
+	const char *readconfig;
+	const char *firmware_dir;
+};
+
+bool argv_names_vmm(const char *path);
+bool argv_is_inert(char *const argv[]);
+bool argv_has(char *const argv[], const char *option);
+const char *argv_value(char *const argv[], const char *option, size_t nth);
+size_t argv_refusals(char *const argv[], const char *reasons[ARGV_REFUSALS]);
+bool argv_forbids_affinity(char *const argv[]);
+char **argv_with(char *const argv[], const char *const extra[]);
+char **argv_for_successor(char *const argv[], const struct argv_successor *what);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* control.c - the control socket; see control.h. */
+#include "control.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/settings.h"
+#include "../shim/slots.h"
+#include "clock.h"
+#include "status.h"
+#include "update.h"
+
+#define DEFAULT_RUNDIR "/run/cprshim"
+#define REQUEST_MAX    65536
+/* A peer that connects and says nothing holds up the service thread for no longer. */
+#define REQUEST_MS     2000
+
+static int listener = -1;
+static char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+static int listen_in(const char *dir)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return -errno;
+	if ((size_t)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%d.sock", dir, (int)getpid()) >=
+	    sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	int fd = real(socket)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* What another process of this id has left behind. The socket is ours alone before anyone can connect: fchmod() on a
+	   socket sets the mode that bind() gives the path (unix(7)). */
+	real(unlink)(addr.sun_path);
+	if (fchmod(fd, 0600) || real(bind)(fd, (struct sockaddr *)&addr, sizeof(addr)) || real(listen)(fd, 16)) {
+		int err = -errno;
+
+		real(close)(fd);
+		return err;
+	}
+	strcpy(path, addr.sun_path);
+	return slots_move(fd);
+}
+
+/** control_open() - listen in the run directory; a VM without one can still be updated by SIGUSR2 */
+void control_open(void)
+{
+	char dir[PATH_MAX];
+
+	listener = listen_in(settings.rundir ? settings.rundir : DEFAULT_RUNDIR);
+	if (listener < 0 && !settings.rundir && settings.runtime_dir) {
+		snprintf(dir, sizeof(dir), "%s/cprshim", settings.runtime_dir);
+		listener = listen_in(dir);
+	}
+	if (listener < 0)
+		log_warn("no control socket: %s; cprctl does not reach this VM, SIGUSR2 does", strerror(-listener));
+}
+
+/** control_adopt() - in a successor: go on listening */
+void control_adopt(int fd, const char *socket_path)
+{
+	listener = fd;
+	snprintf(path, sizeof(path), "%s", socket_path);
+}
+
+/** control_listener() - the listening socket, or a negative number */
+int control_listener(void)
+{
+	return listener;
+}
+
+/** control_path() - its path, or "" */
+const char *control_path(void)
+{
+	return path;
+}
+
+/** control_links_dir() - a directory of this VM's own beside its socket, which may not exist; "" without a run directory */
+const char *control_links_dir(void)
+{
+	static char dir[sizeof(path) + 16];
+	size_t len = strlen(path);
+
+	if (len < 5)
+		return "";
+	snprintf(dir, sizeof(dir), "%.*s.files", (int)len - 5, path);
+	return dir;
+}
+
+/** control_remove() - QEMU is about to exit: remove the path */
+void control_remove(void)
+{
+	if (path[0])
+		real(unlink)(path);
+	path[0] = '\0';
+}
+
+static void send_line(int fd, json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0, done = 0;
+	uint64_t until = clock_now() + UINT64_C(1000000) * REQUEST_MS;
+
+	if (text)
+		text[len++] = '\n'; /* the terminating zero's place */
+	while (done < len) {
+		ssize_t n = send(fd, text + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (errno != EAGAIN || poll(&wait, 1, clock_left_ms(until)) <= 0)
+			break; /* a peer that does not read, or is gone, gets no answer */
+	}
+	free(text);
+}
+
+/**
+ * control_progress() - tell the requester how far its update is
+ * @fd:	   its connection, or -1
+ * @stage: name of the stage
+ * @text:  for people
+ */
+void control_progress(int fd, const char *stage, const char *text)
+{
+	if (fd < 0)
+		return;
+	json_t *message = json_pack("{s:s, s:s, s:s}", "type", "progress", "stage", stage, "text", text);
+	send_line(fd, message);
+	json_decref(message);
+}
+
+/**
+ * control_finish() - send the final answer and close the connection
+ * @fd:	    the connection, one of ours, or -1
+ * @result: taken over
+ */
+void control_finish(int fd, json_t *result)
+{
+	if (fd >= 0) {
+		json_object_set_new(result, "type", json_string("result"));
+		send_line(fd, result);
+		slots_close(fd);
+	}
+	json_decref(result);
+}
+
+static bool may_ask(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static json_t *read_request(int fd)
+{
+	static char line[REQUEST_MAX];
+	uint64_t until = clock_now() + UINT64_C(1000000) * REQUEST_MS;
+	size_t len = 0;
+
+	while (len < sizeof(line)) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+		if (poll(&wait, 1, clock_left_ms(until)) <= 0)
+			return NULL;
+		ssize_t n = recv(fd, line + len, sizeof(line) - len, MSG_DONTWAIT);
+		if (n <= 0)
+			return NULL;
+		len += (size_t)n;
+		char *end = memchr(line, '\n', len);
+		if (end)
+			return json_loadb(line, (size_t)(end - line), JSON_REJECT_DUPLICATES, NULL);
+	}
+	return NULL;
+}
+
+static json_t *refusal(const char *why)
+{
+	return json_pack("{s:b, s:s, s:[s]}", "ok", 0, "outcome", "refused", "reasons", why);
+}
+
+static int accept_one(void)
+{
+	int fd = listener < 0 ? -1 : real(accept4)(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	fd = slots_move(fd);
+	if (fd >= 0 && !may_ask(fd)) {
+		control_finish(fd, refusal("this user may not control this VM"));
+		return -1;
+	}
+	return fd;
+}
+
+static unsigned int timeout_of(const json_t *request)
+{
+	json_int_t seconds = json_integer_value(json_object_get(request, "timeout"));
+
+	return seconds > 0 && seconds <= 86400 ? (unsigned int)seconds : 0;
+}
+
+/* Answers one request. Returns true where it was an update. */
+static bool answer(int fd, const json_t *request)
+{
+	const char *command = json_string_value(json_object_get(request, "command"));
+	const char *binary = json_string_value(json_object_get(request, "binary"));
+	struct update_request update = {
+		.binary = binary,
+		.method = json_string_value(json_object_get(request, "method")),
+		.hold = json_is_true(json_object_get(request, "paused")),
+		.timeout_s = timeout_of(request),
+		.requester = fd,
+	};
+
+	if (!command) {
+		control_finish(fd, refusal("the request is not a JSON object with a command"));
+	} else if (!strcmp(command, "update")) {
+		control_finish(fd, update_run(&update));
+		return true;
+	} else if (!strcmp(command, "check")) {
+		control_finish(fd, update_check(&update));
+	} else if (!strcmp(command, "status")) {
+		control_finish(fd, status_answer());
+	} else if (!strcmp(command, "history")) {
+		control_finish(fd, status_history());
+	} else {
+		control_finish(fd, refusal("the command is not known"));
+	}
+	return false;
+}
+
+/** control_serve() - take one connection and answer it. Return: true if it was an update, which came back. */
+bool control_serve(void)
+{
+	int fd = accept_one();
+	bool update = false;
+
+	if (fd < 0)
+		return false;
+	json_t *request = read_request(fd);
+	update = answer(fd, request);
+	json_decref(request);
+	return update;
+}
+
+/** control_refuse_waiting() - refuse the updates that were asked for while one was under way; answer anything else */
+void control_refuse_waiting(void)
+{
+	int fd;
+
+	while ((fd = accept_one()) >= 0) {
+		json_t *request = read_request(fd);
+		const char *command = json_string_value(json_object_get(request, "command"));
+
+		if (command && !strcmp(command, "update"))
+			control_finish(fd, refusal("an update was already in progress"));
+		else
+			answer(fd, request);
+		json_decref(request);
+	}
+}

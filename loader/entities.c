@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * entities.c - what QEMU has; see entities.h.
+ *
+ * The text has one entity a line, "kind name", sorted within its kind by QEMU or by us. Names that QEMU makes up (anonymous
+ * devices, automatic block node names) are counted by type instead, since they may differ between two starts.
+ */
+#include "entities.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp.h"
+
+#define LINES 4096
+
+struct lines {
+	char *line[LINES];
+	size_t count;
+};
+
+static void add(struct lines *l, const char *kind, const char *name, const char *detail)
+{
+	if (l->count < LINES && asprintf(&l->line[l->count], "%s %s%s%s", kind, name, detail ? " " : "",
+					 detail ? detail : "") >= 0)
+		l->count++;
+}
+
+static void add_children(struct lines *l, const char *kind, const char *path, bool by_type, uint64_t deadline)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *list = qmp_command(&qmp_private, "qom-list", json_pack("{s:s}", "path", path), deadline, error);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *name = json_string_value(json_object_get(item, "name"));
+		const char *type = json_string_value(json_object_get(item, "type"));
+
+		if (name && type && !strncmp(type, "child<", 6))
+			add(l, kind, by_type ? type : name, by_type ? NULL : type);
+	}
+	json_decref(list);
+}
+
+static void add_chardevs(struct lines *l, uint64_t deadline)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *list = qmp_command(&qmp_private, "query-chardev", NULL, deadline, error);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		add(l, "character device", json_string_value(json_object_get(item, "label")), NULL);
+	json_decref(list);
+}
+
+static void add_block(struct lines *l, uint64_t deadline)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *list = qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline,
+				   error);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *name = json_string_value(json_object_get(item, "node-name"));
+		const char *file = json_string_value(json_object_get(item, "file"));
+		const char *driver = json_string_value(json_object_get(item, "drv"));
+		char detail[1024];
+
+		snprintf(detail, sizeof(detail), "%s %s", driver ? driver : "", file ? file : "");
+		if (name)
+			add(l, "block node", name[0] == '#' ? "(unnamed)" : name, detail);
+	}
+	json_decref(list);
+	list = qmp_command(&qmp_private, "query-block", NULL, deadline, error);
+	json_array_foreach(list, i, item) {
+		const char *device = json_string_value(json_object_get(item, "device"));
+		const char *qdev = json_string_value(json_object_get(item, "qdev"));
+		const json_t *inserted = json_object_get(item, "inserted");
+		const char *file = json_string_value(json_object_get(inserted, "file"));
+
+		add(l, "drive", device && *device ? device : qdev ? qdev : "(unnamed)", file ? file : "empty");
+	}
+	json_decref(list);
+}
+
+/* "info network" indents what is behind a hub or peer; only the names count, which end at a colon. */
+static void add_network(struct lines *l, uint64_t deadline)
+{
+	char *text = qmp_hmp(&qmp_private, "info network", deadline), *save = NULL;
+
+	for (char *line = text ? strtok_r(text, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
+		char *colon = strchr(line, ':');
+
+		while (*line == ' ' || *line == '\\')
+			line++;
+		if (!colon || colon < line)
+			continue;
+		*colon = '\0';
+		add(l, "network", line, NULL);
+	}
+	free(text);
+}
+
+static void add_cpus(struct lines *l, uint64_t deadline)
+{
+	char error[QMP_ERROR_MAX], text[32];
+	json_t *list = qmp_command(&qmp_private, "query-cpus-fast", NULL, deadline, error);
+
+	snprintf(text, sizeof(text), "%zu", json_array_size(list));
+	add(l, "number of CPUs", text, NULL);
+	json_decref(list);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/**
+ * entities_query() - ask QEMU for all of them, on the private monitor
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * Return: the text, to be freed, or NULL where memory ran out.
+ */
+char *entities_query(uint64_t deadline_ns)
+{
+	struct lines *l = calloc(1, sizeof(*l));
+	size_t len = 1;
+
+	if (!l)
+		return NULL;
+	add_children(l, "device", "/machine/peripheral", false, deadline_ns);
+	add_children(l, "unnamed device", "/machine/peripheral-anon", true, deadline_ns);
+	add_children(l, "object", "/objects", false, deadline_ns);
+	add_chardevs(l, deadline_ns);
+	add_block(l, deadline_ns);
+	add_network(l, deadline_ns);
+	add_cpus(l, deadline_ns);
+	qsort(l->line, l->count, sizeof(l->line[0]), by_text);
+	for (size_t i = 0; i < l->count; i++)
+		len += strlen(l->line[i]) + 1;
+	char *text = calloc(1, len), *at = text;
+	for (size_t i = 0; i < l->count; i++) {
+		if (text)
+			at += sprintf(at, "%s\n", l->line[i]);
+		free(l->line[i]);
+	}
+	free(l);
+	return text;
+}
+
+/* Is this line in a sorted text at least as often as in the other up to here? Counts make duplicates comparable. */
+static size_t times(const char *text, const char *line, size_t len)
+{
+	size_t n = 0;
+
+	for (; text && *text; text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL)
+		n += !strncmp(text, line, len) && (text[len] == '\n' || !text[len]);
+	return n;
+}
+
+static void report(const char *in, const char *other, const char *sentence, struct reasons *reasons)
+{
+	for (const char *at = in; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+		size_t len = strcspn(at, "\n");
+
+		if (times(in, at, len) > times(other, at, len))
+			reasons_add(reasons, "%.*s %s", (int)len, at, sentence);
+	}
+}
+
+/**
+ * entities_compare() - what differs?
+ * @before:  the text that is expected
+ * @now:     the text that was found
+ * @added:   end of a sentence about what only @now has
+ * @removed: end of a sentence about what only @before has
+ * @reasons: one sentence for each
+ */
+void entities_compare(const char *before, const char *now, const char *added, const char *removed,
+		      struct reasons *reasons)
+{
+	report(now, before, added, reasons);
+	report(before, now, removed, reasons);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * entry.c - where a program begins: __libc_start_main() is called with main() and its arguments, after every constructor and
+ * before any of the program's own code.
+ *
+ * In a program that is no VMM, and in a QEMU that runs no guest, nothing is done at all. Nothing here has an effect that others
+ * can see (thread, socket, path): QEMU may yet fork for -daemonize.
+ */
+#include <sys/auxv.h>
+
+#include "../shim/real.h"
+#include "../shim/settings.h"
+#include "argv.h"
+#include "first.h"
+#include "probe.h"
+#include "successor.h"
+
+static int (*program_main)(int, char **, char **);
+
+/* A successor that returns from main() without having run the guest has given up like any that calls exit(). */
+static int main_and_exit(int argc, char **argv, char **envp)
+{
+	exit(program_main(argc, argv, envp));
+}
+
+static int count(char **argv)
+{
+	int n = 0;
+
+	while (argv[n])
+		n++;
+	return n;
+}
+
+SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+				void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+	char **envp = argv + argc + 1;
+	char **vmm_argv = NULL;
+
+	program_main = main;
+	settings_read(envp);
+	if (argc > 0 && (argv_names_vmm(argv[0]) || argv_names_vmm((const char *)getauxval(AT_EXECFN)))) {
+		if (settings.probe_fd >= 0)
+			probe_answer(settings.probe_fd);
+		else if (settings.state_fd >= 0)
+			vmm_argv = successor_adopt(settings.state_fd, argv);
+		else if (!argv_is_inert(argv))
+			vmm_argv = first_start(argv, envp);
+	}
+	if (!vmm_argv)
+		return real(__libc_start_main)(main, argc, argv, init, fini, rtld_fini, stack_end);
+	return real(__libc_start_main)(main_and_exit, count(vmm_argv), vmm_argv, init, fini, rtld_fini, stack_end);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* execute.c - replace this program; see execute.h. */
+#include "execute.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/slots.h"
+#include "vm.h"
+
+#define LEADER_WAIT_S 2
+
+/* What the leader is to do. The handler sees it between execute()'s tgkill and its answer. */
+static struct execution *_Atomic wanted;
+static _Atomic int answer; /* 0: none yet; else what execveat() failed with */
+static int holder_pid = -1;
+static char holder_stack[16384] __attribute__((aligned(16)));
+
+/**
+ * execute_pipe() - make the holder's pipe
+ * @e: holder_pipe and holder_wait are filled in
+ *
+ * Return: 0 or a negative errno.
+ */
+int execute_pipe(struct execution *e)
+{
+	int fds[2];
+
+	if (real(pipe2)(fds, O_CLOEXEC))
+		return -errno;
+	e->holder_wait = slots_move(fds[0]);
+	e->holder_pipe = slots_move(fds[1]);
+	if (e->holder_wait < 0 || e->holder_pipe < 0)
+		return -EMFILE;
+	execute_keep(e, e->holder_pipe);
+	return 0;
+}
+
+/** execute_keep() - keep a descriptor; a negative number is ignored */
+void execute_keep(struct execution *e, int fd)
+{
+	for (size_t i = 0; i < e->keep_count; i++)
+		if (e->keep[i] == fd)
+			return;
+	if (fd >= 0 && e->keep_count < EXECUTE_KEEP)
+		e->keep[e->keep_count++] = fd;
+}
+
+/* The holder: on its own stack, in memory that exec leaves to it. System calls only: its thread pointer is the leader's. */
+static int hold(void *opaque)
+{
+	unsigned int wait = (unsigned int)((struct execution *)opaque)->holder_wait;
+	char byte;
+
+	if (wait)
+		syscall(SYS_close_range, 0, wait - 1, 0);
+	syscall(SYS_close_range, wait + 1, ~0U, 0);
+	syscall(SYS_read, wait, &byte, 1);
+	return 0;
+}
+
+static void set_cloexec(const struct execution *e)
+{
+	real(close_range)(3, ~0U, CLOSE_RANGE_CLOEXEC);
+	for (size_t i = 0; i < e->keep_count; i++)
+		real(fcntl)(e->keep[i], F_SETFD, 0);
+}
+
+/**
+ * execute_here() - exec on the calling thread
+ * @e: what; its pipe is made
+ *
+ * Returns only if it failed, with everything as it was but for close-on-exec, which all descriptors have then, and errno.
+ * Async-signal-safe.
+ */
+void execute_here(struct execution *e)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	sigset_t all, mask;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	sigaction(SIGUSR2, &ignore, &before);
+	set_cloexec(e);
+	/* No exit signal: QEMU's own waiting for children must not meet it. */
+	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
+	vm_mark(JOURNAL_EXEC);
+	syscall(SYS_execveat, e->fd, "", e->argv, e->envp, AT_EMPTY_PATH);
+	int saved = errno;
+	for (size_t i = 0; i < e->keep_count; i++)
+		real(fcntl)(e->keep[i], F_SETFD, FD_CLOEXEC);
+	if (holder_pid > 0)
+		syscall(SYS_kill, holder_pid, SIGKILL);
+	sigaction(SIGUSR2, &before, NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	errno = saved;
+}
+
+/** execute_holder_pid() - pid of the holder that the last exec left behind; -1 where there is none */
+int execute_holder_pid(void)
+{
+	return holder_pid;
+}
+
+/**
+ * execute_on_signal() - for the handler of SIGUSR2: do what execute() wants
+ *
+ * Return: false where nothing is wanted, so that the signal was the user's.
+ */
+bool execute_on_signal(void)
+{
+	struct execution *e = atomic_load(&wanted);
+
+	if (!e || syscall(SYS_gettid) != syscall(SYS_getpid))
+		return false;
+	if (!atomic_exchange(&wanted, NULL))
+		return true;
+	execute_here(e);
+	atomic_store(&answer, errno);
+	syscall(SYS_futex, &answer, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	return true;
+}
+
+/**
+ * execute() - have the leader exec
+ * @e: what; stays the caller's and in use
+ *
+ * For the service thread. Where the leader does not react in time (a hung successor), the calling thread does it itself.
+ *
+ * Return: only on failure: a negative errno.
+ */
+int execute(struct execution *e)
+{
+	struct timespec limit = { .tv_sec = LEADER_WAIT_S };
+
+	atomic_store(&answer, 0);
+	atomic_store(&wanted, e);
+	syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2);
+	while (!atomic_load(&answer)) {
+		if (!syscall(SYS_futex, &answer, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0) || errno != ETIMEDOUT)
+			continue;
+		if (!atomic_exchange(&wanted, NULL))
+			continue; /* it has just begun */
+		log_warn("the main thread does not react: another one does the exec, and its affinity and priority count");
+		execute_here(e);
+		atomic_store(&answer, errno);
+	}
+	if (holder_pid > 0)
+		waitpid(holder_pid, NULL, __WALL);
+	holder_pid = -1;
+	return -atomic_load(&answer);
+}

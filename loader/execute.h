@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * execute.h - replace this program by another, with some descriptors kept.
+ *
+ * The exec is done by the thread-group leader, from a signal handler: the exec'ing thread's affinity, priority, scheduling policy and
+ * parent-death signal become the process's, and those are the leader's to give. All signals are blocked across it, and SIGUSR2
+ * is ignored, since its default action kills.
+ *
+ * exec tears the old address space down, which costs 60 ms for each GiB of touched memory in 4 KiB pages, inside the blackout. So a
+ * helper that shares the address space (CLONE_VM) is left behind to hold it until the guest runs again; it has closed every
+ * descriptor but a pipe, and ends when the pipe's other end is closed.
+ */
+#ifndef CPRSHIM_LOADER_EXECUTE_H
+#define CPRSHIM_LOADER_EXECUTE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define EXECUTE_KEEP 1536
+
+/**
+ * struct execution - what is to be exec'd
+ * @fd:	   the binary
+ * @argv, @envp: its arguments and environment
+ * @keep:  descriptors that stay open; all others above 2 are closed
+ * @keep_count: how many
+ * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
+ * @holder_wait: the end that the holder reads; closed by the exec
+ */
+struct execution {
+	int fd;
+	char **argv;
+	char **envp;
+	int keep[EXECUTE_KEEP];
+	size_t keep_count;
+	int holder_pipe;
+	int holder_wait;
+};
+
+int execute_pipe(struct execution *e);
+void execute_keep(struct execution *e, int fd);
+int execute(struct execution *e);
+void execute_here(struct execution *e);
+bool execute_on_signal(void);
+int execute_holder_pid(void);
+
+#endif

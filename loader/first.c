@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * first.c - a VMM that has just been started: remember how, hold what an update will need, and wait for QEMU to be past its forks.
+ *
+ * Whatever fails here must not keep the guest from running: the VM then runs as it would without us, and cannot be updated.
+ */
+#include "first.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "../shim/guard.h"
+#include "../shim/lifecycle.h"
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/settings.h"
+#include "../shim/slots.h"
+#include "../shim/table.h"
+#include "../shim/tty.h"
+#include "argv.h"
+#include "control.h"
+#include "pins.h"
+#include "rollback.h"
+#include "service.h"
+#include "vm.h"
+
+static bool started; /* the main loop has been reached once */
+
+/** first_log() - log to where the environment says */
+void first_log(void)
+{
+	int fd = STDERR_FILENO;
+
+	if (settings.log_file && *settings.log_file) {
+		fd = real(open)(settings.log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		fd = fd < 0 ? STDERR_FILENO : slots_move(fd);
+	}
+	log_setup((enum log_level)settings.log_level, fd < 0 ? STDERR_FILENO : fd);
+}
+
+/* The forks of -daemonize: the child goes on as the VM. */
+static void in_forked_child(void)
+{
+	if (!started)
+		guard_own();
+}
+
+static void main_loop_ready(void)
+{
+	if (started || guard_role() != SHIM_VMM)
+		return;
+	started = true;
+	vm.start_time = vm_start_time();
+	table_arm();
+	control_open();
+	service_start();
+}
+
+static void exiting(const char *how, int status)
+{
+	rollback_on_exit(how, status);
+	control_remove();
+}
+
+/** first_lifecycle() - be told of the moments in QEMU's life */
+void first_lifecycle(void)
+{
+	static const struct lifecycle ops = { .main_loop_ready = main_loop_ready, .exiting = exiting };
+
+	lifecycle_register(&ops);
+	pthread_atfork(NULL, NULL, in_forked_child);
+}
+
+/* The path that the VMM was started by, made absolute: it is looked up anew at each update. */
+static void find_program(void)
+{
+	const char *started_by = (const char *)getauxval(AT_EXECFN);
+	char cwd[PATH_MAX];
+
+	if (settings.binary)
+		started_by = settings.binary;
+	if (started_by[0] == '/')
+		snprintf(vm.configured, sizeof(vm.configured), "%s", started_by);
+	else if (getcwd(cwd, sizeof(cwd)) && strlen(cwd) + strlen(started_by) + 2 < sizeof(vm.configured))
+		stpcpy(stpcpy(stpcpy(vm.configured, cwd), "/"), started_by);
+}
+
+static uint64_t blocked_signals(void)
+{
+	uint64_t mask = 0;
+	sigset_t set;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	for (int signal = 1; signal <= 64; signal++)
+		if (sigismember(&set, signal) == 1)
+			mask |= UINT64_C(1) << (signal - 1);
+	return mask;
+}
+
+static void note_inherited(void)
+{
+	DIR *dir = real(opendir)("/proc/self/fd");
+
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fd != dirfd(dir) && !slots_owns(fd))
+			table_note_inherited(fd);
+	}
+	real(closedir)(dir);
+}
+
+static int remember(char **argv, char **envp)
+{
+	char exe[PATH_MAX];
+	size_t n = 0;
+
+	while (envp[n])
+		n++;
+	/* setenv() replaces pointers in environ; the strings themselves stay. */
+	vm.envp = calloc(n + 1, sizeof(*vm.envp));
+	vm.argv = argv;
+	if (!vm.envp || !pins_own_path(vm.own_path, sizeof(vm.own_path)))
+		return -ENOMEM;
+	memcpy(vm.envp, envp, n * sizeof(*envp));
+	vm.history = json_array();
+	vm.signal_mask = blocked_signals();
+	vm.daemonized = argv_has(argv, "daemonize");
+	find_program();
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	exe[len > 0 ? len : 0] = '\0';
+	int rc = pins_open_binary(&vm.binary, "/proc/self/exe");
+	snprintf(vm.binary.path, sizeof(vm.binary.path), "%s", exe);
+	int library = real(open)(vm.own_path, O_RDONLY | O_CLOEXEC);
+	vm.library_fd = library < 0 ? -errno : slots_move(library);
+	int cwd = real(open)(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	vm.cwd_fd = cwd < 0 ? -1 : slots_move(cwd);
+	return rc ? rc : vm.library_fd < 0 ? vm.library_fd : 0;
+}
+
+/**
+ * first_start() - prepare for updates
+ * @argv: the user's arguments
+ * @envp: the environment
+ *
+ * Return: arguments for QEMU's main(), or NULL to run it as if we were not there.
+ */
+char **first_start(char **argv, char **envp)
+{
+	guard_own();
+	slots_setup();
+	first_log();
+	tty_remember();
+	int rc = remember(argv, envp);
+	if (!rc)
+		rc = table_setup(0);
+	settings_hide(vm.own_path, envp, "");
+	const char *config = rc ? NULL : service_prepare_monitor();
+	if (!config) {
+		log_error("this VM cannot be updated: %s", rc ? strerror(-rc) : "no private monitor");
+		return NULL;
+	}
+	guard_set_role(SHIM_VMM);
+	note_inherited();
+	service_catch_signal();
+	first_lifecycle();
+	const char *const extra[] = { "-readconfig", config, NULL };
+	return argv_with(argv, extra);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * freeze.h - stop the guest so that nobody but us moves it, and save its devices.
+ *
+ * Other monitor clients act between our commands, and a serial port takes input even after the save. So decoys go under what could
+ * bring either: listeners, monitors and taps before "stop" (what QEMU writes to them is forwarded), everything else after it.
+ * All of it can be undone until the exec.
+ */
+#ifndef CPRSHIM_LOADER_FREEZE_H
+#define CPRSHIM_LOADER_FREEZE_H
+
+#include <stdbool.h>
+
+#include "plan.h"
+
+#define FREEZE_MAX 256
+
+/**
+ * struct freeze - what has been done
+ * @held:     decoys in place
+ * @held_count: how many
+ * @stopped:  "stop" was sent to a running guest
+ * @saved:    device state was written, and the block nodes are inactive
+ * @state_fd: memfd with the saved state, or -1
+ */
+struct freeze {
+	struct decoy held[FREEZE_MAX];
+	size_t held_count;
+	bool stopped;
+	bool saved;
+	int state_fd;
+};
+
+int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
+int freeze_monitors(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
+int freeze_stop(struct freeze *f, const struct plan *plan, bool running, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_collect(struct freeze *f, int (*residue)(int fd, const void *data, size_t len, void *opaque), void *opaque);
+void freeze_undo(struct freeze *f, bool running);
+const struct decoy *freeze_decoy(const struct freeze *f, int fd);
+
+#endif

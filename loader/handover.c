@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* handover.c - everything the successor needs; see handover.h. */
+#include "handover.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/session.h"
+#include "../shim/slots.h"
+#include "../shim/tty.h"
+#include "../state/stream.h"
+#include "argv.h"
+#include "control.h"
+#include "pins.h"
+#include "probe.h"
+#include "threads.h"
+
+#define STATE_BYTES (8u << 20)
+
+static void put_vm(struct handover *h)
+{
+	struct cpr_vm rec = {
+		.pid = (uint64_t)getpid(),
+		.start_time = vm.start_time,
+		.generation = vm.generation + 1,
+		.running = h->running,
+		.hold = h->hold,
+		.daemonized = vm.daemonized,
+		.umask = vm.umask,
+		.signal_mask = vm.signal_mask,
+		.timeout_s = h->timeout_s,
+		.started_ms = h->started_ms,
+		.started_ns = h->started_ns,
+		.machine = vm.machine,
+		.name = vm.name,
+		.vmgenid = vm.vmgenid,
+		.configured = vm.configured,
+	};
+
+	cprstate_put_vm(&h->w, &rec);
+}
+
+static void put_binary(struct codec_writer *w, uint32_t role, const struct vm_binary *b)
+{
+	struct cpr_binary rec = {
+		.role = role,
+		.fd = b->fd,
+		.path = b->path,
+		.version = b->version,
+		.package = b->package,
+		.module_dir = b->module_dir,
+		.firmware_dir = b->firmware_dir,
+		.preload = b->preload,
+	};
+
+	cprstate_put_binary(w, &rec);
+}
+
+static void put_program(struct handover *h)
+{
+	put_binary(&h->w, CPR_BINARY_OLD, &h->back);
+	put_binary(&h->w, CPR_BINARY_NEW, &h->target);
+	for (size_t i = 0; vm.argv[i]; i++)
+		cprstate_put_arg(&h->w, &(struct cpr_arg){ .text = vm.argv[i] });
+	for (size_t i = 0; vm.envp[i]; i++)
+		cprstate_put_env(&h->w, &(struct cpr_env){ .text = vm.envp[i] });
+	for (size_t i = 0; i < pins_count(); i++) {
+		const struct pin *p = pins_at(i);
+
+		cprstate_put_pin(&h->w, &(struct cpr_pin){ .kind = p->kind, .fd = p->fd, .name = p->name,
+							   .path = p->path });
+	}
+	for (uint32_t fd = 0; fd < 3; fd++) {
+		struct termios term;
+
+		if (tty_original((int)fd, &term))
+			cprstate_put_termios(&h->w, &(struct cpr_termios){
+							    .number = fd,
+							    .settings = { (const uint8_t *)&term, sizeof(term) } });
+	}
+}
+
+static void put_history(struct handover *h)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(vm.history, i, item) {
+		char *text = json_dumps(item, JSON_COMPACT);
+
+		if (text)
+			cprstate_put_history(&h->w, &(struct cpr_history){ .json = text });
+		free(text);
+	}
+	cprstate_put_entities(&h->w, &(struct cpr_entities){ .text = vm.entities });
+}
+
+static int put_ram(struct handover *h)
+{
+	for (size_t i = 0; i < h->block_count; i++) {
+		const struct ramblock *b = &h->blocks[i];
+
+		if (!b->name[0])
+			continue;
+		/* Memory of QEMU's own descriptor gets a number of ours; our memfds go as they are. */
+		int fd = slots_owns(b->fd) ? b->fd : slots_park(b->fd);
+		if (fd < 0)
+			return fd;
+		cprstate_put_ram(&h->w, &(struct cpr_ram){ .name = b->name,
+							   .fd = fd,
+							   .offset = b->offset,
+							   .used = b->used,
+							   .max = b->max });
+	}
+	return 0;
+}
+
+/**
+ * handover_prepare() - write what is known while the guest still runs
+ * @h:		 filled in but for what the last fields hold
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * Return: 0 or a negative errno; handover_release() ends it in any case.
+ */
+int handover_prepare(struct handover *h, uint64_t deadline_ns)
+{
+	uint8_t *buf = malloc(STATE_BYTES);
+
+	h->state_fd = h->stream_fd = -1;
+	if (!buf)
+		return -ENOMEM;
+	cprstate_begin(&h->w, buf, STATE_BYTES);
+	put_vm(h);
+	put_program(h);
+	put_history(h);
+	threads_save(&h->w, deadline_ns);
+	return execute_pipe(&h->exec);
+}
+
+/** handover_residue() - for freeze_collect(): keep what a client had no room for */
+int handover_residue(int fd, const void *data, size_t len, void *opaque)
+{
+	struct handover *h = opaque;
+	uint8_t *copy = malloc(len);
+
+	if (!copy || h->residue_count == FREEZE_MAX) {
+		free(copy);
+		return -ENOMEM;
+	}
+	memcpy(copy, data, len);
+	h->residue[h->residue_count].fd = fd;
+	h->residue[h->residue_count++].bytes = (struct cpr_bytes){ .data = copy, .len = (uint32_t)len };
+	return 0;
+}
+
+static void put_session(struct handover *h, struct cpr_fd *rec, int fd, struct session *s)
+{
+	if (session_copy(fd, s)) {
+		rec->protocol = (uint32_t)s->protocol;
+		rec->negotiated = s->negotiated;
+		rec->oob = s->oob;
+		rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
+	}
+	for (size_t i = 0; i < h->residue_count; i++)
+		if (h->residue[i].fd == fd)
+			rec->residue = h->residue[i].bytes;
+}
+
+/* The name that a successor asks for it by. */
+static const char *request_name(const struct inspected *it)
+{
+	return it->rec.detail_type == FDDETAIL_TEXT ? (const char *)it->rec.detail : "";
+}
+
+static int put_fd(struct handover *h, const struct freeze *f, const struct planned *p, int parent)
+{
+	const struct decoy *d = freeze_decoy(f, p->it.fd);
+	struct session s = { .partial = NULL };
+	struct cpr_fd rec = {
+		.kind = (uint32_t)p->it.kind,
+		.number = p->it.fd,
+		.fd = d ? d->real : slots_park(p->it.fd),
+		.parent = parent,
+		.sock = p->it.rec.open_flags,
+		.open_flags = p->it.rec.open_flags,
+		.inherited = (p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO,
+		.name = request_name(&p->it),
+	};
+
+	if (rec.fd < 0)
+		return rec.fd;
+	if (p->it.rec.detail_type == FDDETAIL_ADDR)
+		rec.addr = (struct cpr_bytes){ p->it.rec.detail, p->it.rec.detail_len };
+	if (p->it.kind == FDKIND_CLIENT)
+		put_session(h, &rec, p->it.fd, &s);
+	cprstate_put_fd(&h->w, &rec);
+	free(s.partial);
+	return s.overflow ? -EMSGSIZE : 0;
+}
+
+static bool is_handed_over(const struct planned *p, const struct plan *plan)
+{
+	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM)
+		return false;
+	/* Descriptors 0 to 2 stay where they are; a chardev on them gets decoys. */
+	return p->it.kind != FDKIND_STDIO || (plan->stdio && p->it.fd <= STDOUT_FILENO);
+}
+
+static int put_fds(struct handover *h, const struct freeze *f, const struct plan *plan)
+{
+	int *index = calloc(plan->count ? plan->count : 1, sizeof(*index)), n = 0, rc = 0;
+
+	if (!index)
+		return -ENOMEM;
+	/* Listeners first: a client names its listener by its place among them. */
+	for (int clients = 0; clients < 2; clients++)
+		for (size_t i = 0; !rc && i < plan->count; i++) {
+			const struct planned *p = &plan->fds[i];
+
+			if ((p->it.kind == FDKIND_CLIENT) != clients || !is_handed_over(p, plan))
+				continue;
+			rc = put_fd(h, f, p, p->parent >= 0 ? index[p->parent] : -1);
+			index[i] = n++;
+		}
+	free(index);
+	return rc;
+}
+
+static void put_notes(struct handover *h, const struct plan *plan)
+{
+	const json_t *text;
+	size_t i;
+
+	for (i = 0; i < plan->count; i++)
+		if (plan->fds[i].action == PLAN_CLOSE)
+			cprstate_put_note(&h->w, &(struct cpr_note){ .closed_fd = (uint32_t)plan->fds[i].it.fd,
+								     .text = plan->fds[i].it.link });
+	if (h->warnings->list)
+		json_array_foreach(h->warnings->list, i, text)
+			cprstate_put_note(&h->w, &(struct cpr_note){ .closed_fd = CPR_NOTE_WARNING,
+								     .text = json_string_value(text) });
+}
+
+/* Put the configuration and RAM sections before the saved devices, and an empty description after them. */
+static int make_stream(struct handover *h, int saved_fd)
+{
+	static struct stream_block blocks[RAMBLOCK_MAX];
+	uint8_t suffix[STREAM_SUFFIX], *buf = NULL;
+	size_t count = 0, prefix = 0, room = 4096 + h->block_count * (RAMBLOCK_NAME + 16);
+	struct stat st;
+
+	if (fstat(saved_fd, &st))
+		return -errno;
+	size_t saved = (size_t)st.st_size;
+	for (size_t i = 0; i < h->block_count; i++)
+		if (h->blocks[i].name[0])
+			blocks[count++] = (struct stream_block){ h->blocks[i].name, h->blocks[i].used };
+	buf = malloc(room + saved + sizeof(suffix));
+	if (!buf)
+		return -ENOMEM;
+	int rc = stream_prefix(buf, room, vm.machine, blocks, count, &prefix);
+	if (!rc && pread(saved_fd, buf + room, saved, 0) != (ssize_t)saved)
+		rc = -EIO;
+	if (!rc)
+		rc = stream_check_saved(buf + room, saved);
+	if (!rc) {
+		memmove(buf + prefix, buf + room + STREAM_HEADER, saved - STREAM_HEADER);
+		stream_suffix(suffix);
+		memcpy(buf + prefix + saved - STREAM_HEADER, suffix, sizeof(suffix));
+		size_t total = prefix + saved - STREAM_HEADER + sizeof(suffix);
+		h->stream_fd = slots_memfd("cprshim-stream");
+		if (h->stream_fd < 0 || pwrite(h->stream_fd, buf, total, 0) != (ssize_t)total)
+			rc = -EIO;
+		cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = h->stream_fd,
+								 .length = total,
+								 .crc = codec_crc32c(0, buf, total) });
+	}
+	free(buf);
+	return rc;
+}
+
+static void put_shim(struct handover *h)
+{
+	struct cpr_shim rec = {
+		.library_fd = vm.library_fd,
+		.cwd_fd = vm.cwd_fd,
+		.journal_fd = vm.journal_fd,
+		.control_fd = control_listener(),
+		.requester_fd = h->requester,
+		.holder_fd = h->exec.holder_pipe,
+		.holder_pid = -1,
+		.own_path = vm.own_path,
+		.socket_path = control_path(),
+	};
+
+	cprstate_put_shim(&h->w, &rec);
+}
+
+/** handover_keep_state() - keep the descriptors that a state names */
+void handover_keep_state(struct execution *e, const struct cprstate *state)
+{
+	const struct cpr_shim *shim = &state->shim[0];
+	const int ours[] = { shim->library_fd, shim->cwd_fd,	   shim->journal_fd,	    shim->control_fd,
+			     shim->requester_fd, shim->holder_fd, state->stream[0].fd, state->binary[0].fd,
+			     state->binary[1].fd };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		execute_keep(e, ours[i]);
+	for (uint32_t i = 0; i < state->ram_count; i++)
+		execute_keep(e, state->ram[i].fd);
+	for (uint32_t i = 0; i < state->fd_count; i++)
+		execute_keep(e, state->fd[i].fd);
+	for (uint32_t i = 0; i < state->pin_count; i++)
+		execute_keep(e, state->pin[i].fd);
+}
+
+/* Write the state into a memfd that nobody can change any more, read it back as the successor will, and keep what it names. */
+static int seal(struct handover *h)
+{
+	struct cprstate *check = malloc(sizeof(*check));
+	const char *why = "";
+	int rc = cprstate_end(&h->w);
+
+	if (!check)
+		rc = -ENOMEM;
+	if (!rc)
+		rc = cprstate_decode(check, h->w.buf, h->w.len, &why);
+	if (!rc) {
+		h->state_fd = slots_memfd("cprshim-state");
+		if (h->state_fd < 0 || write(h->state_fd, h->w.buf, h->w.len) != (ssize_t)h->w.len ||
+		    real(fcntl)(h->state_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+			rc = -EIO;
+		execute_keep(&h->exec, h->state_fd);
+		handover_keep_state(&h->exec, check);
+	}
+	free(check);
+	return rc;
+}
+
+/**
+ * handover_argv() - the arguments that a binary is exec'd with
+ *
+ * The user's own, so that the process looks as it did, and then what keeps a QEMU without the shim from booting the guest afresh on
+ * its disk: with it, it waits for a state that nobody sends.
+ */
+char **handover_argv(void)
+{
+	const char *const fail_closed[] = { "-S", "-incoming", "defer", NULL };
+
+	return argv_with(vm.argv, fail_closed);
+}
+
+/**
+ * handover_write() - finish the state
+ * @h:	     after handover_prepare()
+ * @f:	     after freeze_collect()
+ * @plan:    the plan
+ * @reasons: what went wrong
+ *
+ * Return: 0 or a negative errno; @h->exec is then ready.
+ */
+int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons)
+{
+	static char variable[32];
+	int rc = put_ram(h);
+
+	if (!rc)
+		rc = put_fds(h, f, plan);
+	if (!rc)
+		rc = make_stream(h, f->state_fd);
+	put_shim(h);
+	put_notes(h, plan);
+	if (!rc)
+		rc = seal(h);
+	if (!rc) {
+		snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", h->state_fd);
+		h->exec.fd = h->target.fd;
+		h->exec.argv = handover_argv();
+		h->exec.envp = probe_environment(&h->target, variable, vm.library_fd);
+		if (!h->exec.argv || !h->exec.envp)
+			rc = -ENOMEM;
+	}
+	if (rc)
+		reasons_add(reasons, "the state could not be written: %s", strerror(-rc));
+	return rc;
+}
+
+/** handover_release() - the update did not come to pass */
+void handover_release(struct handover *h)
+{
+	slots_close(h->state_fd);
+	slots_close(h->stream_fd);
+	slots_close(h->exec.holder_pipe);
+	slots_close(h->exec.holder_wait);
+	for (size_t i = 0; i < h->residue_count; i++)
+		free((void *)h->residue[i].bytes.data);
+	free(h->exec.argv);
+	free(h->exec.envp);
+	free(h->w.buf);
+}

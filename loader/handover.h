@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* handover.h - everything the successor needs, written into the CPR state and the migration stream. */
+#ifndef CPRSHIM_LOADER_HANDOVER_H
+#define CPRSHIM_LOADER_HANDOVER_H
+
+#include <stdbool.h>
+
+#include "../state/ramblock.h"
+#include "execute.h"
+#include "freeze.h"
+#include "vm.h"
+
+/**
+ * struct handover - what is known before the freeze, and what is made of it
+ * @running, @hold: the guest runs; it is to be held after the update
+ * @blocks, @block_count: RAM blocks
+ * @target:	    the replacement
+ * @back:	    how the running QEMU is started again
+ * @timeout_s:	    for the successor
+ * @started_ms, @started_ns: when the update began, by both clocks
+ * @requester:	    connection that waits for the outcome, or -1
+ * @warnings:	    so far
+ * @w:		    the state being written
+ * @state_fd, @stream_fd: memfds, or -1
+ * @residue:	    residues of monitors' clients, by index in the freeze's list
+ */
+struct handover {
+	bool running;
+	bool hold;
+	struct ramblock blocks[RAMBLOCK_MAX];
+	size_t block_count;
+	struct vm_binary target;
+	struct vm_binary back;
+	unsigned int timeout_s;
+	uint64_t started_ms;
+	uint64_t started_ns;
+	int requester;
+	struct reasons *warnings;
+	struct codec_writer w;
+	int state_fd;
+	int stream_fd;
+	struct {
+		int fd;
+		struct cpr_bytes bytes;
+	} residue[FREEZE_MAX];
+	size_t residue_count;
+	struct execution exec;
+};
+
+int handover_prepare(struct handover *h, uint64_t deadline_ns);
+int handover_residue(int fd, const void *data, size_t len, void *opaque);
+int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
+char **handover_argv(void);
+void handover_keep_state(struct execution *e, const struct cprstate *state);
+void handover_release(struct handover *h);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* plan.c - what becomes of each descriptor; see plan.h. */
+#include "plan.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "../shim/decoy.h"
+#include "../shim/real.h"
+#include "../shim/table.h"
+
+static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
+
+/* A socket's own address as QEMU writes it in query-chardev (chardev/char-socket.c:qemu_chr_compute_filename). */
+static void address_text(int fd, char *ret, size_t size)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	ret[0] = '\0';
+	if (real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len))
+		return;
+	if (addr.ss_family == AF_UNIX) {
+		const struct sockaddr_un *un = (const struct sockaddr_un *)&addr;
+		size_t path = len - offsetof(struct sockaddr_un, sun_path);
+
+		if (path && un->sun_path[0])
+			snprintf(ret, size, "unix:%.*s", (int)path, un->sun_path);
+		else if (path > 1)
+			snprintf(ret, size, "unix:%.*s", (int)path - 1, un->sun_path + 1);
+	} else if (!getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port, sizeof(port),
+				NI_NUMERICHOST | NI_NUMERICSERV)) {
+		snprintf(ret, size, addr.ss_family == AF_INET6 ? "tcp:[%s]:%s" : "tcp:%s:%s", host, port);
+	}
+}
+
+/* Is there a character device whose file name begins with this text, as a server or as a client? */
+static bool chardev_named(const json_t *chardevs, const char *text, bool server)
+{
+	const json_t *dev;
+	size_t i;
+
+	json_array_foreach(chardevs, i, dev) {
+		const char *name = json_string_value(json_object_get(dev, "filename"));
+		const char *label = json_string_value(json_object_get(dev, "label"));
+		size_t len = strlen(text);
+
+		if (!name || (label && !strcmp(label, "cprshim")))
+			continue;
+		if (!strncmp(name, "disconnected:", 13))
+			name += 13;
+		if (strncmp(name, text, len) || (name[len] && name[len] != ',' && name[len] != ' '))
+			continue;
+		if (server == (strstr(name + len, "server=on") != NULL))
+			return true;
+	}
+	return false;
+}
+
+static bool chardev_is(const json_t *chardevs, const char *file_name)
+{
+	const json_t *dev;
+	size_t i;
+
+	json_array_foreach(chardevs, i, dev) {
+		const char *name = json_string_value(json_object_get(dev, "filename"));
+
+		if (name && !strcmp(name, file_name))
+			return true;
+	}
+	return false;
+}
+
+static bool writes_from_start(const struct fdrec *rec)
+{
+	return (rec->open_flags & O_ACCMODE) != O_RDONLY && (rec->open_flags & O_CREAT) &&
+	       (rec->open_flags & (O_TRUNC | O_APPEND));
+}
+
+static enum plan_action plan_listener(struct planned *p, const json_t *chardevs)
+{
+	char text[256];
+
+	address_text(p->it.fd, text, sizeof(text));
+	p->chardev = *text && chardev_named(chardevs, text, true);
+	return PLAN_PRESERVE;
+}
+
+/* QEMU names a connection by its local address, which is empty for a UNIX client. */
+static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
+{
+	char text[256];
+
+	address_text(p->it.fd, text, sizeof(text));
+	p->chardev = chardev_named(chardevs, *text ? text : "unix:", false);
+	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
+}
+
+static enum plan_action plan_one(struct planned *p, const json_t *chardevs, struct reasons *blockers)
+{
+	const struct inspected *it = &p->it;
+
+	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
+		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
+		return PLAN_PRESERVE;
+	}
+	switch (it->kind) {
+	case FDKIND_SHIM:
+	case FDKIND_RAM:
+	case FDKIND_STDIO:
+		return PLAN_PRESERVE;
+	case FDKIND_LISTENER:
+		return plan_listener(p, chardevs);
+	case FDKIND_CONNECTION:
+		return plan_connection(p, chardevs);
+	case FDKIND_TAP:
+		return PLAN_PRESERVE;
+	case FDKIND_PTY_MASTER:
+		return PLAN_PRESERVE;
+	case FDKIND_FILE:
+		return it->recorded && writes_from_start(&it->rec) ? PLAN_PRESERVE : PLAN_REOPEN;
+	case FDKIND_VHOST:
+		reasons_add(blockers, "descriptor %d (%s): vhost devices cannot be handed over yet", it->fd, it->link);
+		return PLAN_BLOCK;
+	case FDKIND_VFIO:
+		reasons_add(blockers, "descriptor %d (%s): VFIO devices cannot be handed over yet", it->fd, it->link);
+		return PLAN_BLOCK;
+	case FDKIND_CLIENT: /* decided with its listener */
+	case FDKIND_SOCKET:
+	case FDKIND_SOCKETPAIR:
+	case FDKIND_PIPE:
+		return PLAN_CLOSE;
+	default:
+		return PLAN_REOPEN;
+	}
+}
+
+static int find_listener(const struct plan *plan, const struct planned *client)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->fds[i].it.fd == client->it.rec.parent && plan->fds[i].it.kind == FDKIND_LISTENER)
+			return (int)i;
+	return -1;
+}
+
+static void plan_clients(struct plan *plan, const json_t *chardevs)
+{
+	char text[256];
+
+	for (size_t i = 0; i < plan->count; i++) {
+		struct planned *p = &plan->fds[i];
+
+		if (p->it.kind != FDKIND_CLIENT)
+			continue;
+		address_text(p->it.fd, text, sizeof(text));
+		p->parent = find_listener(plan, p);
+		if (p->parent < 0)
+			continue;
+		/* A listener on any address has another name than its clients; one that is connected is named by its client. */
+		if (plan->fds[p->parent].chardev || (*text && chardev_named(chardevs, text, true))) {
+			p->chardev = plan->fds[p->parent].chardev = true;
+			p->action = PLAN_PRESERVE;
+		}
+	}
+}
+
+/* Every connected character device must have its descriptor: a missing one would be a lost connection. */
+static void check_endpoints(const struct plan *plan, const json_t *chardevs, struct reasons *blockers)
+{
+	size_t connected = 0, found = 0, i;
+	const json_t *dev;
+
+	json_array_foreach(chardevs, i, dev) {
+		const char *name = json_string_value(json_object_get(dev, "filename"));
+		const char *label = json_string_value(json_object_get(dev, "label"));
+
+		if (!name || !label || !strcmp(label, "cprshim"))
+			continue;
+		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4))
+			connected++;
+		if (!strncmp(name, "telnet:", 7) || !strncmp(name, "websocket:", 10))
+			reasons_add(blockers, "character device %s (%s) has a session that cannot be handed over", label,
+				    name);
+	}
+	for (i = 0; i < plan->count; i++)
+		found += plan->fds[i].chardev && plan->fds[i].it.kind != FDKIND_LISTENER;
+	if (found < connected)
+		reasons_add(blockers, "%zu character devices are connected, but only %zu of their sockets are known",
+			    connected, found);
+}
+
+/**
+ * plan_make() - decide on every descriptor
+ * @ret:      the plan; plan_free() ends it
+ * @chardevs: answer of query-chardev
+ * @blockers: what cannot be handed over
+ *
+ * Return: 0 or a negative errno.
+ */
+int plan_make(struct plan *ret, const json_t *chardevs, struct reasons *blockers)
+{
+	struct inspected *list;
+	size_t n;
+	int rc = inspect_descriptors(&list, &n);
+
+	*ret = (struct plan){ .fds = NULL };
+	if (rc)
+		return rc;
+	ret->fds = calloc(n ? n : 1, sizeof(*ret->fds));
+	if (!ret->fds) {
+		free(list);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct planned *p = &ret->fds[ret->count];
+
+		if (list[i].kind == FDKIND_NONE)
+			continue;
+		*p = (struct planned){ .it = list[i], .parent = -1 };
+		p->action = plan_one(p, chardevs, blockers);
+		ret->count++;
+	}
+	free(list);
+	plan_clients(ret, chardevs);
+	ret->stdio = chardev_is(chardevs, "stdio") || chardev_is(chardevs, "mux");
+	check_endpoints(ret, chardevs, blockers);
+	if (table_why_incomplete())
+		reasons_add(blockers, "%s", table_why_incomplete());
+	return 0;
+}
+
+/** plan_free() - end a plan */
+void plan_free(struct plan *plan)
+{
+	free(plan->fds);
+	*plan = (struct plan){ .fds = NULL };
+}
+
+/** plan_json() - a plan for status, a new reference */
+json_t *plan_json(const struct plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:s}", "fd", p->it.fd, "kind",
+						      fdkind_text(p->it.kind), "action", action_names[p->action],
+						      "detail", p->it.link));
+	}
+	return list;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * plan.h - what becomes of each open descriptor at an update.
+ *
+ * Preserved, or closed because the successor opens its own, or closed because nothing needs it (a line in the report), or a
+ * blocker. The judge of what must be preserved is QEMU: its list of character devices says which sockets have a client that would
+ * notice.
+ */
+#ifndef CPRSHIM_LOADER_PLAN_H
+#define CPRSHIM_LOADER_PLAN_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "../shim/decoy.h"
+#include "../shim/inspect.h"
+#include "reasons.h"
+
+enum plan_action {
+	PLAN_CLOSE,    /* nothing needs it */
+	PLAN_REOPEN,   /* the successor opens it anew, or makes its own */
+	PLAN_PRESERVE, /* handed over */
+	PLAN_BLOCK,    /* cannot be handed over, and cannot be done without */
+};
+
+/**
+ * struct planned - one descriptor
+ * @it:	    what it is
+ * @action: what becomes of it
+ * @parent: index of a client's listener in the plan, or -1
+ * @chardev: it belongs to a character device of QEMU's
+ */
+struct planned {
+	struct inspected it;
+	enum plan_action action;
+	int parent;
+	bool chardev;
+};
+
+struct plan {
+	struct planned *fds;
+	size_t count;
+	bool stdio; /* a character device is on stdin and stdout */
+};
+
+int plan_make(struct plan *ret, const json_t *chardevs, struct reasons *blockers);
+void plan_free(struct plan *plan);
+json_t *plan_json(const struct plan *plan);
+
+#endif

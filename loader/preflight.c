@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * preflight.c - can this VM be updated? See preflight.h.
+ *
+ * xen-save-devices-state checks nothing, and some of what it would lose it loses without a word. So everything that stands against an
+ * update is looked for here, and all of it is said at once.
+ */
+#include "preflight.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "argv.h"
+#include "clock.h"
+#include "entities.h"
+#include "qmp.h"
+#include "vm.h"
+
+static json_t *query(const char *command, uint64_t deadline, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, command, NULL, deadline, error);
+
+	if (!answer)
+		reasons_add(reasons, "%s failed: %s", command, error);
+	return answer;
+}
+
+static void check_run_state(bool *ret_running, uint64_t deadline, struct reasons *reasons)
+{
+	json_t *answer = query("query-status", deadline, reasons);
+	const char *status = json_string_value(json_object_get(answer, "status"));
+
+	*ret_running = status && !strcmp(status, "running");
+	if (status && !*ret_running && strcmp(status, "paused") != 0)
+		reasons_add(reasons, "the guest is in state \"%s\": only running and paused guests can be updated", status);
+	json_decref(answer);
+}
+
+static void check_migration(uint64_t deadline, struct reasons *reasons)
+{
+	json_t *answer = query("query-migrate", deadline, reasons);
+	const json_t *list = json_object_get(answer, "blocked-reasons"), *text;
+	const char *status = json_string_value(json_object_get(answer, "status"));
+	size_t i;
+
+	json_array_foreach(list, i, text)
+		reasons_add(reasons, "QEMU: %s", json_string_value(text));
+	if (status && (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "postcopy-active") ||
+		       !strcmp(status, "device") || !strcmp(status, "pre-switchover")))
+		reasons_add(reasons, "a migration is under way (%s)", status);
+	json_decref(answer);
+}
+
+static void check_jobs(uint64_t deadline, struct reasons *reasons)
+{
+	json_t *answer = query("query-jobs", deadline, reasons);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(answer, i, item)
+		reasons_add(reasons, "job \"%s\" (%s) is running: wait for it or cancel it",
+			    json_string_value(json_object_get(item, "id")),
+			    json_string_value(json_object_get(item, "type")));
+	json_decref(answer);
+	answer = query("query-block-exports", deadline, reasons);
+	json_array_foreach(answer, i, item)
+		reasons_add(reasons, "block export \"%s\" is served by this process: remove it first",
+			    json_string_value(json_object_get(item, "id")));
+	json_decref(answer);
+}
+
+static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
+{
+	json_t *answer = query("query-named-block-nodes", deadline, reasons);
+	const json_t *node, *bitmap;
+	size_t i, j;
+
+	json_array_foreach(answer, i, node)
+		json_array_foreach(json_object_get(node, "dirty-bitmaps"), j, bitmap)
+			if (!json_is_true(json_object_get(bitmap, "persistent")))
+				reasons_add(reasons, "dirty bitmap \"%s\" on \"%s\" is not persistent and would be lost",
+					    json_string_value(json_object_get(bitmap, "name")),
+					    json_string_value(json_object_get(node, "node-name")));
+	json_decref(answer);
+}
+
+static void check_entities(uint64_t deadline, struct reasons *reasons)
+{
+	char *now = entities_query(deadline);
+
+	if (now && vm.entities)
+		entities_compare(vm.entities, now, "was added after the start: hot-plugged devices cannot be handed over yet",
+				 "was removed or changed after the start: that cannot be handed over yet", reasons);
+	else
+		reasons_add(reasons, "QEMU's devices could not be listed");
+	free(now);
+}
+
+/* Filters from outside (systemd, a container) may deny execveat() to the leader, which would leave half a process. */
+static void check_seccomp(struct reasons *reasons)
+{
+	if (argv_has(vm.argv, "runas"))
+		reasons_add(reasons, "-runas: what was opened as root could not be opened again");
+}
+
+/** preflight_chardevs() - answer of query-chardev, a new reference, or NULL */
+json_t *preflight_chardevs(uint64_t deadline_ns)
+{
+	char error[QMP_ERROR_MAX];
+
+	return qmp_command(&qmp_private, "query-chardev", NULL, deadline_ns, error);
+}
+
+/** preflight_target() - what the guest is, as query-target says it, to be freed, or NULL */
+char *preflight_target(uint64_t deadline_ns)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, "query-target", NULL, deadline_ns, error);
+	const char *arch = json_string_value(json_object_get(answer, "arch"));
+	char *copy = arch ? strdup(arch) : NULL;
+
+	json_decref(answer);
+	return copy;
+}
+
+/**
+ * preflight_vm() - look for everything that stands against an update of this VM
+ * @plan:	 what becomes of its descriptors; plan_free() ends it in any case
+ * @ret_running: the guest runs
+ * @reasons:	 what was found
+ *
+ * Return: 0, or a negative errno where nothing could be asked.
+ */
+int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
+{
+	uint64_t deadline = qmp_in_ms(30000);
+	const char *refusals[ARGV_REFUSALS];
+	size_t n = argv_refusals(vm.argv, refusals);
+
+	*plan = (struct plan){ .fds = NULL };
+	if (!vm.machine[0] || !vm.entities) {
+		reasons_add(reasons, "QEMU has not finished starting");
+		return -EAGAIN;
+	}
+	for (size_t i = 0; i < n; i++)
+		reasons_add(reasons, "%s", refusals[i]);
+	check_run_state(ret_running, deadline, reasons);
+	check_migration(deadline, reasons);
+	check_jobs(deadline, reasons);
+	check_bitmaps(deadline, reasons);
+	check_entities(deadline, reasons);
+	check_seccomp(reasons);
+	json_t *chardevs = preflight_chardevs(deadline);
+	int rc = chardevs ? plan_make(plan, chardevs, reasons) : -EIO;
+	json_decref(chardevs);
+	if (rc)
+		reasons_add(reasons, "the descriptors could not be listed: %s", strerror(-rc));
+	return rc;
+}
+
+static bool is_image(const struct inspected *it)
+{
+	int flags = real(fcntl)(it->fd, F_GETFL);
+
+	return (it->kind == FDKIND_FILE || it->kind == FDKIND_BLOCKDEV) && flags >= 0 &&
+	       (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/**
+ * preflight_flush() - have the images' dirty pages written while the guest runs
+ * @plan:    the plan
+ * @reasons: a disk that does not take them
+ *
+ * QEMU's "stop" waits for the host's page cache (cpus.c:do_vm_stop, bdrv_flush_all), with the guest standing still.
+ */
+void preflight_flush(const struct plan *plan, struct reasons *reasons)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		if (p->action == PLAN_REOPEN && is_image(&p->it) && fdatasync(p->it.fd))
+			reasons_add(reasons, "%s cannot be flushed: %s", p->it.link, strerror(errno));
+	}
+}

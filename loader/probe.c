@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* probe.c - start a QEMU binary for a moment; see probe.h. */
+#include "probe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/settings.h"
+#include "../shim/slots.h"
+#include "../state/elffile.h"
+#include "clock.h"
+#include "qmp.h"
+
+#define PROBE_MS      15000
+#define ANSWER	      "cprshim\n"
+#define CHILD_LIBRARY 3
+#define CHILD_ANSWER  4
+#define CHILD_BINARY  5
+
+/** probe_answer() - in the probed program: we are here; it then goes on as the QEMU that it is */
+void probe_answer(int fd)
+{
+	if (write(fd, ANSWER, strlen(ANSWER)) < 0)
+		log_error("the probe could not answer: %s", strerror(errno));
+	real(close)(fd);
+}
+
+/**
+ * probe_file() - what the file itself tells
+ * @binary:  its fd is open
+ * @reasons: why it cannot replace the running QEMU
+ */
+void probe_file(const struct vm_binary *binary, struct reasons *reasons)
+{
+	uint8_t head[ELFFILE_BYTES];
+	char link[64];
+	const char *why;
+	struct stat st;
+	ssize_t n = pread(binary->fd, head, sizeof(head), 0);
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", binary->fd);
+	if (fstat(binary->fd, &st) || !S_ISREG(st.st_mode)) {
+		reasons_add(reasons, "%s is not a regular file", binary->path);
+		return;
+	}
+	if (access(link, X_OK))
+		reasons_add(reasons, "%s is not executable", binary->path);
+	if (n < 0 || elffile_check(head, (size_t)n, &why))
+		reasons_add(reasons, "%s %s", binary->path, n < 0 ? "cannot be read" : why);
+	if ((st.st_mode & (S_ISUID | S_ISGID)) || fgetxattr(binary->fd, "security.capability", NULL, 0) > 0)
+		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded", binary->path);
+}
+
+/**
+ * probe_environment() - the environment that a QEMU binary is started with
+ * @binary:	what is started
+ * @variable:	"NAME=value": how the shim in it learns what it is there for
+ * @library_fd: number under which it finds this library
+ *
+ * Return: an array that is not freed, or NULL where memory ran out.
+ */
+char **probe_environment(const struct vm_binary *binary, const char *variable, int library_fd)
+{
+	static char modules[PATH_MAX + 32], preload[sizeof(binary->preload) + 64];
+	const char *extra[3] = { variable, NULL, NULL };
+
+	snprintf(modules, sizeof(modules), "QEMU_MODULE_DIR=%s", binary->module_dir);
+	if (binary->module_dir[0])
+		extra[1] = modules;
+	snprintf(preload, sizeof(preload), "/proc/self/fd/%d%s%s", library_fd, binary->preload[0] ? ":" : "",
+		 binary->preload);
+	return settings_environment(vm.envp, vm.own_path, preload, extra);
+}
+
+struct child {
+	pid_t pid;
+	int qmp;
+	int answer;
+	int errors;
+};
+
+/* stdin and stdout are QMP; 3 to 5 are what the child needs to begin with, and all else is closed. */
+static int actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary, int qmp, int answer, int errors)
+{
+	/* Ours are high numbers, so none of them is overwritten by an earlier line. */
+	return posix_spawn_file_actions_init(a) || posix_spawn_file_actions_adddup2(a, qmp, 0) ||
+	       posix_spawn_file_actions_adddup2(a, qmp, 1) || posix_spawn_file_actions_adddup2(a, errors, 2) ||
+	       posix_spawn_file_actions_adddup2(a, vm.library_fd, CHILD_LIBRARY) ||
+	       posix_spawn_file_actions_adddup2(a, answer, CHILD_ANSWER) ||
+	       posix_spawn_file_actions_adddup2(a, binary->fd, CHILD_BINARY);
+}
+
+/* Libraries of the way back are named by the numbers that they have here: those stay open in the child. */
+static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary)
+{
+	if (binary->preload[0]) {
+		for (const char *at = binary->preload; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
+			int fd = atoi(at + strlen("/proc/self/fd/"));
+
+			/* A dup2 onto itself clears close-on-exec (posix_spawn_file_actions_adddup2, POSIX 2008). */
+			if (posix_spawn_file_actions_adddup2(a, fd, fd))
+				return -1;
+		}
+		return 0;
+	}
+	return posix_spawn_file_actions_addclosefrom_np(a, CHILD_BINARY + 1);
+}
+
+static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors, pid_t *ret_pid)
+{
+	const char *const argv[] = { binary->path, "-machine", "none", "-nodefaults", "-display", "none", "-qmp",
+				     "stdio", NULL };
+	char variable[32], path[32];
+	posix_spawn_file_actions_t a;
+	posix_spawnattr_t attr;
+	sigset_t none;
+
+	snprintf(variable, sizeof(variable), "CPRSHIM_PROBE=%d", CHILD_ANSWER);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", CHILD_BINARY);
+	char **env = probe_environment(binary, variable, CHILD_LIBRARY);
+	if (!env || actions(&a, binary, qmp, answer, errors))
+		return -ENOMEM;
+	sigemptyset(&none);
+	int rc = more_actions(&a, binary) || posix_spawnattr_init(&attr) ||
+				 posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
+				 posix_spawnattr_setsigmask(&attr, &none) ?
+			 ENOMEM :
+			 posix_spawn(ret_pid, path, &a, &attr, (char *const *)argv, env);
+	posix_spawn_file_actions_destroy(&a);
+	free(env);
+	return -rc;
+}
+
+/* The first line that the child wrote to its stderr, or "". */
+static void first_error(int fd, char *ret, size_t size)
+{
+	ssize_t n = pread(fd, ret, size - 1, 0);
+
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+}
+
+static bool shim_answered(int fd, uint64_t deadline_ns)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	char text[sizeof(ANSWER)] = "";
+
+	return poll(&wait, 1, clock_left_ms(deadline_ns)) == 1 &&
+	       read(fd, text, sizeof(text) - 1) == (ssize_t)strlen(ANSWER) && !strcmp(text, ANSWER);
+}
+
+static bool knows_machine(const json_t *machines, const char *name)
+{
+	const json_t *machine;
+	size_t i;
+
+	json_array_foreach(machines, i, machine) {
+		const char *known = json_string_value(json_object_get(machine, "name"));
+
+		if (known && !strcmp(known, name))
+			return true;
+	}
+	return false;
+}
+
+static void take_version(struct vm_binary *binary, const json_t *answer)
+{
+	const json_t *number = json_object_get(answer, "qemu");
+	const char *package = json_string_value(json_object_get(answer, "package"));
+
+	snprintf(binary->version, sizeof(binary->version), "%d.%d.%d",
+		 (int)json_integer_value(json_object_get(number, "major")),
+		 (int)json_integer_value(json_object_get(number, "minor")),
+		 (int)json_integer_value(json_object_get(number, "micro")));
+	snprintf(binary->package, sizeof(binary->package), "%s", package ? package : "");
+}
+
+static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uint64_t deadline, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *version = qmp_command(q, "query-version", NULL, deadline, error);
+	json_t *arch = qmp_command(q, "query-target", NULL, deadline, error);
+	json_t *machines = qmp_command(q, "query-machines", NULL, deadline, error);
+	const char *name = json_string_value(json_object_get(arch, "arch"));
+
+	if (!version || !name || !machines) {
+		reasons_add(reasons, "%s did not answer: %s", binary->path, error);
+	} else {
+		take_version(binary, version);
+		if (strcmp(name, target) != 0)
+			reasons_add(reasons, "%s emulates %s, but the guest is %s", binary->path, name, target);
+		else if (!knows_machine(machines, vm.machine))
+			reasons_add(reasons, "%s (QEMU %s) does not know the machine type %s", binary->path,
+				    binary->version, vm.machine);
+	}
+	json_decref(version);
+	json_decref(arch);
+	json_decref(machines);
+}
+
+static void converse(struct vm_binary *binary, const char *target, struct child *child, struct reasons *reasons)
+{
+	uint64_t deadline = qmp_in_ms(PROBE_MS);
+	struct qmp q = { .fd = child->qmp };
+	char text[400];
+
+	if (!shim_answered(child->answer, deadline)) {
+		first_error(child->errors, text, sizeof(text));
+		reasons_add(reasons, "%s does not start as a QEMU with libcprshim.so%s%s", binary->path, *text ? ": " : "",
+			    text);
+	} else if (qmp_handshake(&q, deadline)) {
+		first_error(child->errors, text, sizeof(text));
+		reasons_add(reasons, "%s does not answer as a QEMU%s%s", binary->path, *text ? ": " : "", text);
+	} else {
+		ask(binary, target, &q, deadline, reasons);
+	}
+	qmp_release(&q);
+}
+
+/**
+ * probe_run() - start a binary, ask it what it is, and end it
+ * @binary:  its fd is open; version and package are filled in
+ * @target:  what the guest is, as query-target says it
+ * @reasons: why it cannot be used
+ *
+ * Takes as long as a QEMU takes to start, while the guest runs.
+ *
+ * Return: 0, or a negative errno where it could not be tried; that is a reason too.
+ */
+int probe_run(struct vm_binary *binary, const char *target, struct reasons *reasons)
+{
+	struct child child = { .qmp = -1, .answer = -1, .errors = slots_memfd("cprshim-probe") };
+	int pair[2] = { -1, -1 }, pipe[2] = { -1, -1 };
+	int rc = child.errors < 0 ? child.errors : 0;
+
+	if (!rc && (real(socketpair)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || real(pipe2)(pipe, O_CLOEXEC)))
+		rc = -errno;
+	for (int i = 0; i < 2; i++) {
+		pair[i] = pair[i] < 0 ? -1 : slots_move(pair[i]);
+		pipe[i] = pipe[i] < 0 ? -1 : slots_move(pipe[i]);
+	}
+	if (!rc)
+		rc = spawn(binary, pair[1], pipe[1], child.errors, &child.pid);
+	slots_close(pair[1]);
+	slots_close(pipe[1]);
+	child.qmp = pair[0];
+	child.answer = pipe[0];
+	if (rc) {
+		reasons_add(reasons, "%s cannot be started: %s", binary->path, strerror(-rc));
+	} else {
+		converse(binary, target, &child, reasons);
+		kill(child.pid, SIGKILL);
+		while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	slots_close(child.qmp);
+	slots_close(child.answer);
+	slots_close(child.errors);
+	return rc;
+}

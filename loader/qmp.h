@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qmp.h - a QMP client.
+ *
+ * There is one for the private monitor, inside the process that it talks to, and one for each QEMU that is probed; the service
+ * thread alone uses them. QEMU answers on the other end of a socketpair; each answer is one line. Events that come in between
+ * are looked at for the few that matter here, and dropped: an unread monitor would make QEMU keep them.
+ */
+#ifndef CPRSHIM_LOADER_QMP_H
+#define CPRSHIM_LOADER_QMP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QMP_ERROR_MAX 512
+
+/**
+ * struct qmp - one monitor
+ * @fd:		the socket; stays the caller's
+ * @buf, @len, @size: what has been read and not been given out
+ * @line_len:	bytes of the line last given out, still in @buf
+ * @next_id:	of the next command
+ * @resumed, @reset: such an event has come since qmp_forget_events()
+ * @migration:	status of the last MIGRATION event since then, or ""
+ */
+struct qmp {
+	int fd;
+	char *buf;
+	size_t len;
+	size_t size;
+	size_t line_len;
+	unsigned int next_id;
+	bool resumed;
+	bool reset;
+	char migration[32];
+};
+
+extern struct qmp qmp_private; /* the private monitor */
+
+void qmp_release(struct qmp *q);
+int qmp_handshake(struct qmp *q, uint64_t deadline_ns);
+json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns,
+		    char error[QMP_ERROR_MAX]);
+int qmp_do(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
+char *qmp_hmp(struct qmp *q, const char *line, uint64_t deadline_ns);
+int qmp_wait_event(struct qmp *q, uint64_t deadline_ns);
+void qmp_drain(struct qmp *q);
+void qmp_forget_events(struct qmp *q);
+int qmp_call_on_main(void (*fn)(void *opaque), void *opaque, uint64_t deadline_ns);
+uint64_t qmp_in_ms(unsigned int ms);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ramblocks.c - the guest's RAM blocks; see ramblocks.h. */
+#include "ramblocks.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shim/ram.h"
+#include "../shim/real.h"
+#include "qmp.h"
+
+/* QEMU's own iterator (include/exec/cpu-common.h), where the binary exports it; the same from 7.2 to 10.0. */
+typedef int block_fn(void *block, void *opaque);
+typedef int foreach_fn(block_fn *fn, void *opaque);
+typedef const char *name_fn(void *block);
+typedef void *host_fn(void *block);
+
+struct cross_check {
+	struct ramblock *blocks;
+	size_t count;
+	name_fn *name;
+	host_fn *host;
+	const char *differs;
+};
+
+static int compare_one(void *block, void *opaque)
+{
+	struct cross_check *c = opaque;
+	const char *name = c->name(block);
+
+	for (size_t i = 0; *name && i < c->count; i++)
+		if (!strcmp(c->blocks[i].name, name) && c->blocks[i].host != (uintptr_t)c->host(block))
+			c->differs = c->blocks[i].name;
+	return 0;
+}
+
+/* Two ways to the same answer must agree: guest memory under the wrong name would be the end of the guest. */
+static bool agrees_with_qemu(struct ramblock *blocks, size_t count, const char **ret_name)
+{
+	struct cross_check c = { .blocks = blocks, .count = count };
+	foreach_fn *each = (foreach_fn *)real_symbol("qemu_ram_foreach_block");
+
+	c.name = (name_fn *)real_symbol("qemu_ram_get_idstr");
+	c.host = (host_fn *)real_symbol("qemu_ram_get_host_addr");
+	if (each && c.name && c.host)
+		each(compare_one, &c);
+	*ret_name = c.differs;
+	return !c.differs;
+}
+
+static size_t mappings(struct ramblock_mapping ret[RAM_MAPS])
+{
+	struct ram_map *maps = calloc(RAM_MAPS, sizeof(*maps));
+	size_t n = maps ? ram_list(maps, RAM_MAPS) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct ramblock_mapping){ .addr = maps[i].addr,
+						    .size = maps[i].size,
+						    .seq = maps[i].seq,
+						    .fd = maps[i].shared ? maps[i].fd : -1,
+						    .offset = maps[i].offset };
+	free(maps);
+	return n;
+}
+
+/**
+ * ramblocks_query() - list the RAM blocks of this process
+ * @ret:	 the blocks, with their memory
+ * @ret_count:	 how many
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what is wrong
+ *
+ * Return: 0, or -EIO with a reason.
+ */
+int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64_t deadline_ns,
+		    struct reasons *reasons)
+{
+	static struct ramblock_mapping maps[RAM_MAPS]; /* the service thread alone asks */
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, "x-query-ramblock", NULL, deadline_ns, error);
+	const char *text = json_string_value(json_object_get(answer, "human-readable-text")), *why = "";
+	int rc = text ? ramblock_parse(text, ret, RAMBLOCK_MAX, ret_count) : -EIO;
+
+	json_decref(answer);
+	if (rc) {
+		reasons_add(reasons, "QEMU's list of RAM blocks is not understood");
+		return -EIO;
+	}
+	if (ramblock_assign(ret, *ret_count, maps, mappings(maps), &why)) {
+		reasons_add(reasons, "RAM block %s is in no mapping that the shim knows", why);
+		return -EIO;
+	}
+	if (!agrees_with_qemu(ret, *ret_count, &why)) {
+		reasons_add(reasons, "RAM block %s is not where it was looked for", why);
+		return -EIO;
+	}
+	return 0;
+}
+
+/** ramblocks_check() - can these blocks be preserved? */
+void ramblocks_check(const struct ramblock *blocks, size_t count, struct reasons *reasons)
+{
+	for (size_t i = 0; i < count; i++)
+		if (blocks[i].name[0] && blocks[i].fd < 0)
+			reasons_add(reasons, "RAM block %s is a private mapping: its contents cannot be handed over",
+				    blocks[i].name);
+}
+
+static void compare(const struct cprstate *state, const struct ramblock *blocks, size_t count, struct reasons *reasons)
+{
+	size_t named = 0;
+
+	for (size_t i = 0; i < count; i++)
+		named += blocks[i].name[0] != '\0';
+	for (uint32_t i = 0; i < state->ram_count; i++) {
+		const struct cpr_ram *want = &state->ram[i];
+		const struct ramblock *have = ramblock_find(blocks, count, want->name);
+
+		if (!have)
+			reasons_add(reasons, "the new QEMU has no RAM block %s", want->name);
+		else if (have->max != want->max)
+			reasons_add(reasons, "RAM block %s has %" PRIu64 " bytes in the new QEMU, but %" PRIu64 " here",
+				    want->name, have->max, want->max);
+	}
+	if (named > state->ram_count)
+		reasons_add(reasons, "the new QEMU has %zu RAM blocks, but here are %u", named, state->ram_count);
+}
+
+/**
+ * ramblocks_remap() - in a successor: put the preserved memory under its blocks
+ * @state:	 the CPR state
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what does not match
+ *
+ * Nothing is mapped unless all names and sizes match.
+ *
+ * Return: 0, or -EIO with a reason.
+ */
+int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons)
+{
+	static struct ramblock blocks[RAMBLOCK_MAX];
+	size_t count;
+
+	if (ramblocks_query(blocks, &count, deadline_ns, reasons))
+		return -EIO;
+	compare(state, blocks, count, reasons);
+	if (reasons_any(reasons))
+		return -EIO;
+	for (uint32_t i = 0; i < state->ram_count; i++) {
+		const struct cpr_ram *want = &state->ram[i];
+		const struct ramblock *have = ramblock_find(blocks, count, want->name);
+		int rc = ram_rebind(have->host, have->max, want->fd, want->offset);
+
+		if (rc) {
+			reasons_add(reasons, "RAM block %s could not be mapped: %s", want->name, strerror(-rc));
+			return -EIO;
+		}
+	}
+	return 0;
+}

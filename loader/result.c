@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* result.c - how an update ended; see result.h. */
+#include "result.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shim/log.h"
+#include "clock.h"
+
+#define HISTORY_KEPT 32
+
+static const struct {
+	const char *name;
+	enum journal_moment from, to;
+} phases[] = {
+	{ "stop", JOURNAL_STOPPING, JOURNAL_STOPPED }, { "save", JOURNAL_STOPPED, JOURNAL_SAVED },
+	{ "prepare", JOURNAL_SAVED, JOURNAL_EXEC },    { "exec", JOURNAL_EXEC, JOURNAL_STARTED },
+	{ "startup", JOURNAL_STARTED, JOURNAL_UP },    { "remap", JOURNAL_UP, JOURNAL_REMAPPED },
+	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
+};
+
+static double ms_between(uint64_t from, uint64_t to)
+{
+	/* Microseconds are as exact as it is worth saying. */
+	return to > from ? (double)((to - from) / 1000) / 1000 : 0;
+}
+
+static void add_blackout(json_t *result, bool with_phases)
+{
+	const uint64_t *m = vm.journal ? vm.journal->moment : NULL;
+
+	if (!m || !m[JOURNAL_STOPPING])
+		return;
+	json_object_set_new(result, "blackout_ms", json_real(ms_between(m[JOURNAL_STOPPING], m[JOURNAL_RUNNING])));
+	if (!with_phases)
+		return;
+	json_t *list = json_object();
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+		json_object_set_new(list, phases[i].name, json_real(ms_between(m[phases[i].from], m[phases[i].to])));
+	json_object_set_new(result, "phases", list);
+}
+
+static json_t *side(const char *path, const char *version)
+{
+	return json_pack("{s:s, s:s}", "binary", path, "version", version);
+}
+
+static json_t *make(const char *outcome, uint64_t start_ms, uint64_t start_ns)
+{
+	return json_pack("{s:b, s:s, s:s, s:f, s:f}", "ok", !strcmp(outcome, "updated"), "outcome", outcome, "method",
+			 "exec", "time", (double)start_ms / 1000, "duration_ms", ms_between(start_ns, clock_now()));
+}
+
+static void remember(json_t *result)
+{
+	char *reasons = json_dumps(json_object_get(result, "reasons"), JSON_COMPACT);
+	const char *outcome = json_string_value(json_object_get(result, "outcome"));
+
+	if (json_array_size(vm.history) >= HISTORY_KEPT)
+		json_array_remove(vm.history, 0);
+	json_array_append(vm.history, result);
+	if (json_is_true(json_object_get(result, "ok")))
+		log_info("update: %s, blackout %.1f ms", outcome, json_number_value(json_object_get(result, "blackout_ms")));
+	else
+		log_warn("update %s: %s", outcome, reasons ? reasons : "");
+	free(reasons);
+}
+
+static json_t *not_updated(const char *outcome, const struct result_start *start, const struct reasons *reasons)
+{
+	json_t *result = make(outcome, start->ms, start->ns);
+
+	json_object_set_new(result, "from", side(vm.binary.path, vm.binary.version));
+	json_object_set_new(result, "to", side(start->target->path, start->target->version));
+	json_object_set_new(result, "reasons", json_copy(reasons->list));
+	add_blackout(result, false);
+	remember(result);
+	return result;
+}
+
+/** result_refused() - the guest was never touched. Return: a new reference; it is in the history too. */
+json_t *result_refused(const struct result_start *start, const struct reasons *reasons)
+{
+	return not_updated("refused", start, reasons);
+}
+
+/** result_failed() - before the exec: the guest runs on, on the old binary. Return: as result_refused(). */
+json_t *result_failed(const struct result_start *start, const struct reasons *reasons)
+{
+	return not_updated("failed", start, reasons);
+}
+
+static void add_notes(json_t *result, const struct reasons *warnings)
+{
+	json_t *closed = json_array(), *all = json_array();
+
+	for (uint32_t i = 0; i < vm.cpr_state->note_count; i++) {
+		const struct cpr_note *note = &vm.cpr_state->note[i];
+
+		if (note->closed_fd == CPR_NOTE_WARNING)
+			json_array_append_new(all, json_string(note->text));
+		else
+			json_array_append_new(closed, json_pack("{s:i, s:s}", "fd", (int)note->closed_fd, "detail",
+								note->text));
+	}
+	if (warnings->list)
+		json_array_extend(all, warnings->list);
+	json_object_set_new(result, "closed", closed);
+	json_object_set_new(result, "warnings", all);
+}
+
+/**
+ * result_after_exec() - the guest runs again after an exec, in the new binary or back in the old one
+ * @warnings: what the successor noticed
+ *
+ * Return: as result_refused().
+ */
+json_t *result_after_exec(const struct reasons *warnings)
+{
+	const struct cpr_vm *rec = &vm.cpr_state->vm[0];
+	const struct cpr_binary *old = &vm.cpr_state->binary[0], *new = &vm.cpr_state->binary[1];
+	bool updated = vm.journal->attempt == 1;
+	json_t *result = make(updated ? "updated" : "failed", rec->started_ms, rec->started_ns);
+
+	json_object_set_new(result, "from", side(old->path, old->version));
+	json_object_set_new(result, "to", side(new->path, new->version));
+	if (!updated)
+		json_object_set_new(result, "reasons", json_pack("[s]", vm.journal->reason));
+	add_notes(result, warnings);
+	add_blackout(result, updated);
+	remember(result);
+	return result;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* result.h - how an update ended, as JSON (docs/control-protocol.md), and the list of past ones. */
+#ifndef CPRSHIM_LOADER_RESULT_H
+#define CPRSHIM_LOADER_RESULT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reasons.h"
+#include "vm.h"
+
+/**
+ * struct result_start - when an update began, and to what
+ * @ms, @ns: by CLOCK_REALTIME and CLOCK_MONOTONIC
+ * @target:  the replacement
+ */
+struct result_start {
+	uint64_t ms;
+	uint64_t ns;
+	const struct vm_binary *target;
+};
+
+json_t *result_refused(const struct result_start *start, const struct reasons *reasons);
+json_t *result_failed(const struct result_start *start, const struct reasons *reasons);
+json_t *result_after_exec(const struct reasons *warnings);
+
+#endif

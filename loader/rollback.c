@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rollback.c - back to the old binary; see rollback.h. */
+#include "rollback.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/slots.h"
+#include "argv.h"
+#include "execute.h"
+#include "handover.h"
+#include "probe.h"
+#include "vm.h"
+
+static struct execution back;
+static atomic_bool armed;
+static atomic_flag going = ATOMIC_FLAG_INIT;
+static int stderr_memfd = -1, stderr_real = -1;
+static struct sigaction before[65];
+
+static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGXFSZ };
+
+/**
+ * rollback_capture_stderr() - keep what QEMU prints while it comes up
+ *
+ * It says why QEMU gave up, if it does; so it is kept in memory until the outcome is known.
+ */
+void rollback_capture_stderr(void)
+{
+	stderr_real = slots_park(STDERR_FILENO);
+	stderr_memfd = slots_memfd("cprshim-stderr");
+	if (stderr_real < 0 || stderr_memfd < 0)
+		return;
+	/* Messages of ours go where they always go. */
+	if (log_descriptor() == STDERR_FILENO)
+		log_setup_descriptor(stderr_real);
+	real(fcntl)(stderr_memfd, F_SETFL, O_APPEND);
+	real(dup2)(stderr_memfd, STDERR_FILENO);
+}
+
+/* Copies what was kept to the real stderr, and its last line to @last. Async-signal-safe. */
+static void flush_stderr(char *last, size_t size)
+{
+	char buf[4096];
+	off_t at = 0;
+	ssize_t n, end = 0;
+
+	last[0] = '\0';
+	if (stderr_memfd < 0)
+		return;
+	while ((n = pread(stderr_memfd, buf, sizeof(buf) - 1, at)) > 0) {
+		at += n;
+		end = n;
+		while (write(stderr_real, buf, (size_t)n) < 0 && errno == EINTR)
+			;
+	}
+	buf[end] = '\0';
+	while (end && buf[end - 1] == '\n')
+		buf[--end] = '\0';
+	const char *line = strrchr(buf, '\n');
+	line = line ? line + 1 : buf;
+	size_t len = strlen(line);
+	if (len >= size)
+		len = size - 1;
+	memcpy(last, line, len);
+	last[len] = '\0';
+}
+
+/** rollback_release_stderr() - the outcome is known: give QEMU its stderr back, with what it wrote meanwhile */
+void rollback_release_stderr(void)
+{
+	char last[2];
+
+	if (stderr_memfd < 0 || stderr_real < 0)
+		return;
+	real(dup2)(stderr_real, STDERR_FILENO);
+	flush_stderr(last, sizeof(last));
+	if (log_descriptor() == stderr_real)
+		log_setup_descriptor(STDERR_FILENO);
+	stderr_memfd = slots_close(stderr_memfd);
+	stderr_real = slots_close(stderr_real);
+}
+
+static void append(char *to, size_t size, const char *text)
+{
+	size_t used = strlen(to), len = strlen(text);
+
+	if (used + len >= size)
+		len = size - used - 1;
+	memcpy(to + used, text, len);
+	to[used + len] = '\0';
+}
+
+/* Writes the reason and puts stderr back. Async-signal-safe. */
+static void note(const char *what)
+{
+	char last[512];
+
+	flush_stderr(last, sizeof(last));
+	vm.journal->reason[0] = '\0';
+	append(vm.journal->reason, sizeof(vm.journal->reason), what);
+	if (last[0]) {
+		append(vm.journal->reason, sizeof(vm.journal->reason), ": ");
+		append(vm.journal->reason, sizeof(vm.journal->reason), last);
+	}
+	if (stderr_real >= 0)
+		real(dup2)(stderr_real, STDERR_FILENO);
+}
+
+/* The first one to give up leads back; whoever else comes here meanwhile waits for the end of this program. */
+static bool begin(void)
+{
+	if (!atomic_load(&armed))
+		return false;
+	if (atomic_flag_test_and_set(&going))
+		for (;;)
+			pause();
+	return true;
+}
+
+static void give_up(void)
+{
+	static const char text[] = "cprshim: the old QEMU could not be started again: the guest is lost\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		errno = 0;
+	real(_exit)(1);
+}
+
+static void exec_on_this_thread(void)
+{
+	if (syscall(SYS_gettid) == syscall(SYS_getpid)) {
+		execute_here(&back);
+	} else {
+		execute(&back);
+	}
+	give_up();
+}
+
+/** rollback_on_exit() - for the hooks of exit() and abort(): goes back if the guest does not run yet, else returns */
+void rollback_on_exit(const char *how, int status)
+{
+	char what[128];
+
+	if (!begin())
+		return;
+	snprintf(what, sizeof(what), "the new QEMU called %s(%d) before it ran the guest", how, status);
+	note(what);
+	exec_on_this_thread();
+}
+
+/** rollback_now() - go back, from the service thread; returns only where that is not possible any more */
+void rollback_now(const char *format, ...)
+{
+	char what[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	log_error("%s", what);
+	if (!begin())
+		return;
+	note(what);
+	exec_on_this_thread();
+}
+
+static void on_fatal(int signal)
+{
+	char what[64] = "the new QEMU was ended by signal 00";
+
+	if (!begin()) {
+		struct sigaction act = { .sa_handler = SIG_DFL };
+
+		/* Not ours to handle any more: let it take its course. */
+		sigaction(signal, &act, NULL);
+		return;
+	}
+	what[strlen(what) - 2] = (char)('0' + signal / 10);
+	what[strlen(what) - 1] = (char)('0' + signal % 10);
+	note(what);
+	exec_on_this_thread();
+}
+
+static void catch_fatal(void)
+{
+	static char stack[65536];
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction act = { .sa_handler = on_fatal, .sa_flags = SA_ONSTACK };
+	sigset_t mine;
+
+	sigaltstack(&alternate, NULL);
+	sigemptyset(&mine);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+		sigaction(fatal[i], &act, &before[fatal[i]]);
+		sigaddset(&mine, fatal[i]);
+	}
+	/* A fault while its signal is blocked kills without a handler. */
+	sigprocmask(SIG_UNBLOCK, &mine, NULL);
+}
+
+/**
+ * rollback_arm() - prepare the way back
+ * @state:    the CPR state
+ * @state_fd: its memfd
+ *
+ * Before main(), so that nothing needs to be allocated later.
+ *
+ * Return: 0 or a negative errno.
+ */
+int rollback_arm(const struct cprstate *state, int state_fd)
+{
+	static struct vm_binary old;
+	static char variable[32];
+	const struct cpr_binary *b = &state->binary[0];
+	old.fd = b->fd;
+	snprintf(old.path, sizeof(old.path), "%s", b->path);
+	snprintf(old.module_dir, sizeof(old.module_dir), "%s", b->module_dir);
+	snprintf(old.firmware_dir, sizeof(old.firmware_dir), "%s", b->firmware_dir);
+	snprintf(old.preload, sizeof(old.preload), "%s", b->preload);
+	snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", state_fd);
+	back.fd = old.fd;
+	back.argv = handover_argv();
+	back.envp = probe_environment(&old, variable, vm.library_fd);
+	handover_keep_state(&back, state);
+	execute_keep(&back, state_fd);
+	int rc = execute_pipe(&back);
+	if (rc || !back.argv || !back.envp)
+		return rc ? rc : -ENOMEM;
+	catch_fatal();
+	atomic_store(&armed, true);
+	return 0;
+}
+
+/** rollback_disarm() - the guest is about to run here: there is no way back from now on */
+void rollback_disarm(void)
+{
+	atomic_store(&armed, false);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+		struct sigaction now;
+
+		/* QEMU has a handler of its own for some. */
+		if (!sigaction(fatal[i], NULL, &now) && now.sa_handler == on_fatal)
+			sigaction(fatal[i], &before[fatal[i]], NULL);
+	}
+	slots_close(back.holder_pipe);
+	slots_close(back.holder_wait);
+	free(back.argv);
+	free(back.envp);
+}

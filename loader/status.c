@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* status.c - what this VM is, and what an update of it would meet. */
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../shim/settings.h"
+#include "plan.h"
+#include "preflight.h"
+#include "qmp.h"
+#include "ramblocks.h"
+#include "vm.h"
+
+static bool is_outdated(void)
+{
+	struct stat running, now;
+
+	return !fstat(vm.binary.fd, &running) && (stat(vm.configured, &now) || running.st_dev != now.st_dev ||
+						  running.st_ino != now.st_ino);
+}
+
+static json_t *ram_json(struct reasons *reasons)
+{
+	static struct ramblock blocks[RAMBLOCK_MAX];
+	json_t *list = json_array();
+	size_t count;
+
+	if (ramblocks_query(blocks, &count, qmp_in_ms(5000), reasons))
+		return list;
+	for (size_t i = 0; i < count; i++)
+		if (blocks[i].name[0])
+			json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:i}", "name", blocks[i].name, "size",
+							      (json_int_t)blocks[i].used, "address",
+							      (json_int_t)blocks[i].host, "fd", blocks[i].fd));
+	ramblocks_check(blocks, count, reasons);
+	return list;
+}
+
+static json_t *text_of(const char *command, const char *member)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, command, NULL, qmp_in_ms(5000), error);
+	json_t *text = json_incref(json_object_get(answer, member));
+
+	json_decref(answer);
+	return text ? text : json_string("");
+}
+
+static const char *accelerator(void)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, "query-kvm", NULL, qmp_in_ms(5000), error);
+	bool kvm = json_is_true(json_object_get(answer, "enabled"));
+
+	json_decref(answer);
+	return kvm ? "kvm" : "tcg";
+}
+
+/** status_answer() - the answer to "status", a new reference */
+json_t *status_answer(void)
+{
+	struct reasons reasons = REASONS_INIT;
+	struct plan plan;
+	bool running;
+	json_t *data = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:s}", "pid", (int)getpid(), "name",
+				 vm.name, "binary", vm.binary.path, "version", vm.binary.version, "package",
+				 vm.binary.package, "machine", vm.machine, "method", settings.method, "replacement",
+				 vm.configured, "outdated", is_outdated(), "generation", (int)vm.generation,
+				 "accelerator", accelerator());
+
+	json_object_set_new(data, "run_state", text_of("query-status", "status"));
+	preflight_vm(&plan, &running, &reasons);
+	json_object_set_new(data, "ram", ram_json(&reasons));
+	json_object_set_new(data, "plan", plan_json(&plan));
+	json_object_set_new(data, "blockers", reasons_json(&reasons));
+	json_t *last = json_array_get(vm.history, json_array_size(vm.history) - 1);
+	json_object_set_new(data, "last_update", last ? json_copy(last) : json_null());
+	plan_free(&plan);
+	reasons_free(&reasons);
+	return json_pack("{s:b, s:o}", "ok", 1, "data", data);
+}
+
+/** status_history() - the answer to "history", a new reference */
+json_t *status_history(void)
+{
+	return json_pack("{s:b, s:O}", "ok", 1, "data", vm.history);
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * successor.c - in a successor, on the service thread: RAM, device state and descriptors are given to QEMU, and the guest runs.
+ *
+ * QEMU waits with -S and -incoming defer. Each step has a deadline; a step that fails leads back to the old binary, until the
+ * commit mark. Nothing of the guest's has run then: "paused stays paused" and a held update stop right before "cont".
+ */
+#include "successor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../shim/guard.h"
+#include "../shim/log.h"
+#include "../shim/preserved.h"
+#include "../shim/real.h"
+#include "../shim/session.h"
+#include "../shim/settings.h"
+#include "../shim/slots.h"
+#include "argv.h"
+#include "clock.h"
+#include "control.h"
+#include "entities.h"
+#include "pins.h"
+#include "qmp.h"
+#include "ramblocks.h"
+#include "result.h"
+#include "rollback.h"
+#include "service.h"
+#include "threads.h"
+#include "vm.h"
+#include "wire.h"
+
+/* How long a client that does not read may hold up the end of an update; the guest runs by then. */
+#define RESIDUE_MS   5000
+/* How long a monitor may take to greet; it is up already. */
+#define HANDSHAKE_MS 5000
+
+static uint64_t deadline;
+static struct reasons warnings = REASONS_INIT;
+
+static json_t *capability(const char *name, bool on)
+{
+	return json_pack("{s:s, s:b}", "capability", name, "state", on);
+}
+
+/*
+ * late-block-activate: QEMU 7.2 takes the images over at the end of the load even when it starts stopped, which cannot be undone; with
+ * it, "cont" does. events: the end of the load is told, not polled for.
+ */
+static int set_capabilities(bool on, char error[QMP_ERROR_MAX])
+{
+	return qmp_do(&qmp_private, "migrate-set-capabilities",
+		      json_pack("{s:[o, o]}", "capabilities", capability("late-block-activate", on),
+				capability("events", on)),
+		      deadline, error);
+}
+
+static int send_stream(int sock)
+{
+	const struct cpr_stream *stream = &vm.cpr_state->stream[0];
+	void *map = real(mmap)(NULL, stream->length, PROT_READ, MAP_PRIVATE, stream->fd, 0);
+	size_t done = 0;
+	int rc = 0;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	if (codec_crc32c(0, map, stream->length) != stream->crc)
+		rc = -EBADMSG;
+	while (!rc && done < stream->length) {
+		ssize_t n = send(sock, (char *)map + done, stream->length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct pollfd wait = { .fd = sock, .events = POLLOUT };
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+			rc = -errno;
+		else if (!poll(&wait, 1, clock_left_ms(deadline)))
+			rc = -ETIMEDOUT;
+	}
+	real(munmap)(map, stream->length);
+	return rc;
+}
+
+/* The stream goes through a socket: QEMU 11 takes no file by number, and 7.2 has no other way. */
+static int load(char error[QMP_ERROR_MAX])
+{
+	int pair[2], size = 4 << 20;
+	char uri[32];
+
+	if (real(socketpair)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		snprintf(error, QMP_ERROR_MAX, "no socket: %s", strerror(errno));
+		return -EIO;
+	}
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	snprintf(uri, sizeof(uri), "fd:%d", pair[1]); /* QEMU closes it */
+	qmp_forget_events(&qmp_private);
+	int rc = qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
+	if (!rc) {
+		rc = send_stream(pair[0]);
+		if (rc)
+			snprintf(error, QMP_ERROR_MAX, "the stream was not taken: %s", strerror(-rc));
+	}
+	real(close)(pair[0]);
+	while (!rc && strcmp(qmp_private.migration, "completed") != 0) {
+		rc = strcmp(qmp_private.migration, "failed") ? qmp_wait_event(&qmp_private, deadline) : -EIO;
+		if (rc)
+			snprintf(error, QMP_ERROR_MAX, "the device state was not loaded (%s)",
+				 qmp_private.migration[0] ? qmp_private.migration : strerror(-rc));
+	}
+	return rc;
+}
+
+static bool is_paused(char error[QMP_ERROR_MAX])
+{
+	json_t *answer = qmp_command(&qmp_private, "query-status", NULL, deadline, error);
+	const char *status = json_string_value(json_object_get(answer, "status"));
+	bool paused = status && !strcmp(status, "paused");
+
+	if (status && !paused)
+		snprintf(error, QMP_ERROR_MAX, "the guest is \"%s\" after the load", status);
+	json_decref(answer);
+	return paused;
+}
+
+static bool is_monitor(const struct preserved *p)
+{
+	return p->kind == FDKIND_CLIENT && (p->protocol == SESSION_QMP || p->protocol == SESSION_HMP);
+}
+
+/* Put the real descriptor under each number but monitors' and listeners', which wait until the guest runs. */
+static int switch_devices(char error[QMP_ERROR_MAX])
+{
+	for (size_t i = 0; i < preserved_count(); i++) {
+		struct preserved *p = preserved_at(i);
+
+		if (!p->decoy.placed || is_monitor(p) || p->kind == FDKIND_LISTENER)
+			continue;
+		int rc = decoy_switch(&p->decoy);
+		if (rc) {
+			snprintf(error, QMP_ERROR_MAX, "descriptor %d: %s", p->decoy.number, strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Waits until QEMU has accepted every client that lies in a decoy's queue. */
+static int wait_for_clients(char error[QMP_ERROR_MAX])
+{
+	for (size_t i = 0; i < preserved_count(); i++) {
+		struct preserved *p = preserved_at(i);
+
+		/* Each command is a round through the main loop, which accepts what is there. */
+		while (p->kind == FDKIND_CLIENT && p->taken && !__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE)) {
+			if (clock_now() > deadline) {
+				snprintf(error, QMP_ERROR_MAX, "a client of descriptor %d was not accepted", p->number);
+				return -ETIMEDOUT;
+			}
+			if (qmp_do(&qmp_private, "query-status", NULL, deadline, error))
+				return -EIO;
+		}
+	}
+	return 0;
+}
+
+/* Everything up to the commit mark. */
+static int prepare(char error[QMP_ERROR_MAX])
+{
+	struct reasons reasons = REASONS_INIT;
+
+	if (qmp_handshake(&qmp_private, deadline)) {
+		snprintf(error, QMP_ERROR_MAX, "the new QEMU did not come up in time");
+		return -ETIMEDOUT;
+	}
+	vm_mark(JOURNAL_UP);
+	if (set_capabilities(true, error))
+		return -EIO;
+	if (ramblocks_remap(vm.cpr_state, deadline, &reasons)) {
+		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));
+		reasons_free(&reasons);
+		return -EIO;
+	}
+	vm_mark(JOURNAL_REMAPPED);
+	if (load(error) || !is_paused(error))
+		return -EIO;
+	vm_mark(JOURNAL_LOADED);
+	if (wait_for_clients(error) || switch_devices(error))
+		return -EIO;
+	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
+	return 0;
+}
+
+/*
+ * The commit: from the mark on this state is never loaded again. Only where "cont" itself says that it did not start the guest is the
+ * mark taken back: no instruction has run.
+ */
+static int commit(char error[QMP_ERROR_MAX])
+{
+	const struct cpr_vm *rec = &vm.cpr_state->vm[0];
+
+	if (!rec->running || rec->hold) {
+		vm.journal->committed = 1;
+		vm_mark(JOURNAL_RUNNING);
+		return 0;
+	}
+	vm.journal->committed = 1;
+	if (!qmp_do(&qmp_private, "cont", NULL, deadline, error)) {
+		vm_mark(JOURNAL_RUNNING);
+		return 0;
+	}
+	char status[QMP_ERROR_MAX];
+	if (!qmp_private.resumed && is_paused(status)) {
+		vm.journal->committed = 0;
+		return -EIO;
+	}
+	reasons_add(&warnings, "\"cont\" was not answered as it should: %s", error);
+	return 0;
+}
+
+/* Reads one line, or whatever ends with @end where it is not NULL, from a monitor's decoy. */
+static int expect(struct decoy *d, const char *end, uint64_t until)
+{
+	struct jsonscan scan = { .depth = 0 };
+	size_t matched = 0, want = end ? strlen(end) : 0;
+
+	while (clock_now() < until) {
+		char byte;
+		ssize_t n = decoy_read(d, &byte, 1);
+
+		if (n < 0)
+			return (int)n;
+		if (!n) {
+			struct pollfd wait = { .fd = d->peer, .events = POLLIN };
+
+			poll(&wait, 1, clock_left_ms(until));
+			continue;
+		}
+		if (end) {
+			matched = byte == end[matched] ? matched + 1 : byte == end[0];
+			if (matched == want)
+				return 0;
+		} else if (jsonscan_feed(&scan, byte) == JSONSCAN_END) {
+			return 0;
+		}
+	}
+	return -ETIMEDOUT;
+}
+
+static int say(struct decoy *d, const void *data, size_t len)
+{
+	return write(d->peer, data, len) == (ssize_t)len ? 0 : -EIO;
+}
+
+/* A monitor greets its decoy and is told what its client had said; the client sees nothing of it. */
+static int handshake(struct preserved *p)
+{
+	static const char plain[] = "{\"execute\": \"qmp_capabilities\"}\n";
+	static const char oob[] = "{\"execute\": \"qmp_capabilities\", \"arguments\": {\"enable\": [\"oob\"]}}\n";
+	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
+	const char *request = p->oob ? oob : plain;
+	int rc;
+
+	if (p->protocol == SESSION_HMP) {
+		rc = expect(&p->decoy, "(qemu) ", until);
+	} else {
+		rc = expect(&p->decoy, NULL, until);
+		if (!rc && p->negotiated) {
+			rc = say(&p->decoy, request, strlen(request));
+			if (!rc)
+				rc = expect(&p->decoy, NULL, until);
+		}
+	}
+	if (!rc && p->partial_len)
+		rc = say(&p->decoy, p->partial, p->partial_len);
+	return rc;
+}
+
+/* Has QEMU read all that was written to a decoy? */
+static bool consumed(const struct decoy *d)
+{
+	int left = 0;
+
+	return real(ioctl)(d->peer, TIOCOUTQ, &left) || left == 0;
+}
+
+static int pass_residue(struct preserved *p, uint64_t until)
+{
+	struct wire w = { .data = malloc(p->residue_len ? p->residue_len : 1), .len = p->residue_len };
+	int rc = w.data ? 0 : -ENOMEM;
+
+	if (w.data && p->residue_len)
+		memcpy(w.data, p->residue, p->residue_len);
+	while (!rc && w.len) {
+		struct pollfd wait = { .fd = p->decoy.real, .events = POLLOUT };
+
+		if (poll(&wait, 1, clock_left_ms(until)) <= 0)
+			rc = -ETIMEDOUT;
+		else
+			rc = wire_send(&w, p->decoy.real);
+	}
+	wire_free(&w);
+	return rc;
+}
+
+static int hand_monitor_over(struct preserved *p)
+{
+	static const char *const ours[] = { "RESUME", "MIGRATION", "MIGRATION_PASS", NULL };
+	uint64_t until = qmp_in_ms(RESIDUE_MS);
+	struct wire w = { .data = NULL };
+	int rc = handshake(p);
+
+	while (!rc && !consumed(&p->decoy) && clock_now() < until) {
+		struct pollfd nothing = { .fd = -1 };
+
+		poll(&nothing, 1, 1);
+	}
+	if (!rc)
+		rc = pass_residue(p, until);
+	if (!rc)
+		rc = wire_read(&w, &p->decoy);
+	if (!rc) {
+		/* HMP echoes what it is given; its client has seen that already. */
+		if (p->protocol == SESSION_HMP)
+			w.len = 0;
+		wire_drop_events(&w, ours);
+		rc = wire_send(&w, p->decoy.real);
+		if (!rc && w.len)
+			rc = -EAGAIN;
+	}
+	wire_free(&w);
+	return rc ? rc : decoy_switch(&p->decoy);
+}
+
+static void hand_monitors_over(void)
+{
+	for (size_t i = 0; i < preserved_count(); i++) {
+		struct preserved *p = preserved_at(i);
+
+		if (!p->decoy.placed || (!is_monitor(p) && p->kind != FDKIND_LISTENER))
+			continue;
+		int rc = p->kind == FDKIND_LISTENER ? decoy_switch(&p->decoy) : hand_monitor_over(p);
+		if (rc) {
+			reasons_add(&warnings, "the client on descriptor %d was dropped: %s", p->decoy.number,
+				    strerror(-rc));
+			shutdown(p->decoy.real, SHUT_RDWR);
+			decoy_switch(&p->decoy);
+		}
+	}
+}
+
+/* What nothing asked for is closed, and said. */
+static void close_leftovers(void)
+{
+	for (size_t i = 0; i < preserved_count(); i++) {
+		struct preserved *p = preserved_at(i);
+
+		if (!p->taken)
+			reasons_add(&warnings, "descriptor %d (%s%s%s) was not asked for by the new QEMU and is closed", p->number,
+				    fdkind_text(p->kind), *p->name ? " " : "", p->name);
+		decoy_done(&p->decoy);
+		p->fd = slots_close(p->fd);
+	}
+}
+
+static void restore_signals(void *opaque)
+{
+	sigset_t mask, now;
+
+	(void)opaque;
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	sigemptyset(&mask);
+	for (int signal = 1; signal <= 64; signal++)
+		if (vm.signal_mask & UINT64_C(1) << (signal - 1))
+			sigaddset(&mask, signal);
+	/* QEMU's own: taken by signalfd (util/main-loop.c:qemu_signal_init), and SIG_IPI (qemu/osdep.h). */
+	sigaddset(&mask, SIGIO);
+	sigaddset(&mask, SIGALRM);
+	sigaddset(&mask, SIGBUS);
+	sigaddset(&mask, SIGUSR1);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	/* Lines that QEMU printed on a decoy ("char device redirected to ...") were printed at first start too. */
+	__fpurge(stdout);
+	if (isatty(STDOUT_FILENO))
+		setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+static void release_holder(void)
+{
+	slots_close(vm.cpr_state->shim[0].holder_fd);
+	/* Its exit status is nobody's business, and it sends no signal. */
+	while (waitpid(-1, NULL, __WCLONE | WNOHANG) > 0)
+		;
+}
+
+static void tidy_up(void)
+{
+	char error[QMP_ERROR_MAX], links[PATH_MAX + 32];
+
+	deadline = qmp_in_ms(30000);
+	hand_monitors_over();
+	qmp_do(&qmp_private, "query-status", NULL, deadline, error); /* a round through every loop: none polls a decoy now */
+	close_leftovers();
+	rollback_release_stderr();
+	qmp_call_on_main(restore_signals, NULL, deadline);
+	guard_set_role(SHIM_VMM);
+	set_capabilities(false, error);
+	if (vm.daemonized && chdir("/"))
+		log_warn("the working directory could not be set back to /");
+	if (vm.journal->attempt > 1) {
+		/* The way back's own pins go on; those of the failed one were never taken. */
+		pins_adopt(vm.cpr_state);
+	} else {
+		for (uint32_t i = 0; i < vm.cpr_state->pin_count; i++)
+			slots_close(vm.cpr_state->pin[i].fd);
+		pins_take();
+	}
+	snprintf(links, sizeof(links), "%s", control_links_dir());
+	if (links[0] && vm.journal->attempt == 1)
+		pins_remove_links(links);
+	free(vm.entities);
+	vm.entities = entities_query(deadline);
+}
+
+/**
+ * successor_bring_up() - from a QEMU that comes up to a guest that runs
+ *
+ * The service thread's first work in a successor. Does not return where the update fails.
+ */
+void successor_bring_up(void)
+{
+	char error[QMP_ERROR_MAX] = "";
+	bool way_back = vm.journal->attempt > 1;
+
+	deadline = clock_now() + (uint64_t)vm.cpr_state->vm[0].timeout_s * 1000000000;
+	int rc = prepare(error);
+	if (!rc)
+		rc = commit(error);
+	if (rc) {
+		rollback_now("%s", error);
+		/* On the way back there is nowhere else to go: QEMU stays as it is, stopped, for its operator. */
+		log_error("the old QEMU did not take the guest back: %s", error);
+		return;
+	}
+	if (!way_back)
+		rollback_disarm();
+	release_holder();
+	tidy_up();
+	json_t *result = result_after_exec(&warnings);
+	reasons_free(&warnings);
+	control_finish(vm.cpr_state->shim[0].requester_fd, result);
+	slots_close(vm.cpr_state->stream[0].fd);
+	slots_close(vm.cpr_state->binary[way_back ? 1 : 0].fd);
+	slots_close(settings.state_fd);
+	vm_drop_journal();
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* threads.c - attributes of vCPU and I/O threads; see threads.h. */
+#include "threads.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../shim/real.h"
+#include "qmp.h"
+
+#define AFFINITY_BYTES 1024 /* 8192 CPUs, the kernel's largest NR_CPUS */
+
+/* Calls @fn for each thread that has a role. */
+static void each(void (*fn)(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque), void *opaque,
+		 uint64_t deadline)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *list = qmp_command(&qmp_private, "query-cpus-fast", NULL, deadline, error);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		fn(CPR_THREAD_VCPU, (uint32_t)json_integer_value(json_object_get(item, "cpu-index")), "",
+		   (pid_t)json_integer_value(json_object_get(item, "thread-id")), opaque);
+	json_decref(list);
+	list = qmp_command(&qmp_private, "query-iothreads", NULL, deadline, error);
+	json_array_foreach(list, i, item)
+		fn(CPR_THREAD_IOTHREAD, 0, json_string_value(json_object_get(item, "id")),
+		   (pid_t)json_integer_value(json_object_get(item, "thread-id")), opaque);
+	json_decref(list);
+}
+
+/* The thread's line for the unified hierarchy (cgroups(7)), or "". */
+static void read_cgroup(pid_t tid, char *ret, size_t size)
+{
+	char path[64], text[4096];
+
+	ret[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/self/task/%d/cgroup", (int)tid);
+	int fd = real(open)(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		real(close)(fd);
+	text[n > 0 ? n : 0] = '\0';
+	char *line = strstr(text, "0::");
+	if (line)
+		snprintf(ret, size, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+}
+
+static void save_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)
+{
+	uint8_t affinity[AFFINITY_BYTES];
+	char cgroup[1024];
+	struct sched_param param = { 0 };
+	long n = syscall(SYS_sched_getaffinity, tid, sizeof(affinity), affinity);
+	int policy = sched_getscheduler(tid);
+
+	if (n < 0 || policy < 0)
+		return;
+	sched_getparam(tid, &param);
+	read_cgroup(tid, cgroup, sizeof(cgroup));
+	struct cpr_thread rec = {
+		.role = role,
+		.index = index,
+		.name = name,
+		.affinity = { .data = affinity, .len = (uint32_t)n },
+		.policy = (uint32_t)policy,
+		.priority = (uint32_t)param.sched_priority,
+		.nice = getpriority(PRIO_PROCESS, (id_t)tid),
+		.cgroup = cgroup,
+	};
+	cprstate_put_thread(opaque, &rec);
+}
+
+/** threads_save() - write a record for each vCPU and I/O thread */
+void threads_save(struct codec_writer *w, uint64_t deadline_ns)
+{
+	each(save_one, w, deadline_ns);
+}
+
+struct restore {
+	const struct cprstate *state;
+	struct reasons *warnings;
+	bool may_set;
+};
+
+static const struct cpr_thread *find(const struct cprstate *state, uint32_t role, uint32_t index, const char *name)
+{
+	for (uint32_t i = 0; i < state->thread_count; i++)
+		if (state->thread[i].role == role && state->thread[i].index == index &&
+		    !strcmp(state->thread[i].name, name))
+			return &state->thread[i];
+	return NULL;
+}
+
+static int move_to_cgroup(pid_t tid, const char *cgroup)
+{
+	char path[2048], text[32];
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.threads", cgroup);
+	int fd = real(open)(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int len = snprintf(text, sizeof(text), "%d", (int)tid);
+	int rc = write(fd, text, (size_t)len) < 0 ? -errno : 0;
+	real(close)(fd);
+	return rc;
+}
+
+static int apply(pid_t tid, const struct cpr_thread *want)
+{
+	uint8_t affinity[AFFINITY_BYTES];
+	struct sched_param param = { .sched_priority = (int)want->priority }, now;
+	char cgroup[1024];
+	long n = syscall(SYS_sched_getaffinity, tid, sizeof(affinity), affinity);
+	int rc = 0;
+
+	if ((n != (long)want->affinity.len || memcmp(affinity, want->affinity.data, want->affinity.len) != 0) &&
+	    syscall(SYS_sched_setaffinity, tid, want->affinity.len, want->affinity.data))
+		rc = -errno;
+	if ((sched_getscheduler(tid) != (int)want->policy || sched_getparam(tid, &now) ||
+	     now.sched_priority != param.sched_priority) &&
+	    sched_setscheduler(tid, (int)want->policy, &param))
+		rc = -errno;
+	if (getpriority(PRIO_PROCESS, (id_t)tid) != want->nice && setpriority(PRIO_PROCESS, (id_t)tid, want->nice))
+		rc = -errno;
+	read_cgroup(tid, cgroup, sizeof(cgroup));
+	if (want->cgroup[0] && strcmp(cgroup, want->cgroup) != 0 && move_to_cgroup(tid, want->cgroup))
+		rc = -errno;
+	return rc;
+}
+
+static void restore_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)
+{
+	struct restore *r = opaque;
+	const struct cpr_thread *want = find(r->state, role, index, name);
+	int rc = want && r->may_set ? apply(tid, want) : 0;
+
+	if (rc)
+		reasons_add(r->warnings, "affinity, scheduling or cgroup of %s %s%u could not be restored: %s",
+			    role == CPR_THREAD_VCPU ? "vCPU" : "I/O thread", name, index, strerror(-rc));
+}
+
+/**
+ * threads_restore() - give a successor's threads what their predecessors had
+ * @state:	 with the records that threads_save() wrote
+ * @may_set:	 false where a seccomp filter kills who tries; it is never found out by trying
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @warnings:	 what could not be done
+ */
+void threads_restore(const struct cprstate *state, bool may_set, uint64_t deadline_ns, struct reasons *warnings)
+{
+	struct restore r = { .state = state, .warnings = warnings, .may_set = may_set };
+
+	each(restore_one, &r, deadline_ns);
+	if (!may_set && state->thread_count)
+		reasons_add(warnings, "-sandbox resourcecontrol=deny: affinity and scheduling of vCPU and I/O threads were "
+				      "not restored");
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * update.c - one update, from the request to the exec.
+ *
+ * Everything that can be found out while the guest runs is, before it is stopped. From the freeze to the exec each failure is undone
+ * here; after the exec it is the successor's (loader/rollback.c).
+ */
+#include "update.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shim/log.h"
+#include "../shim/settings.h"
+#include "../shim/slots.h"
+#include "clock.h"
+#include "control.h"
+#include "handover.h"
+#include "pins.h"
+#include "preflight.h"
+#include "probe.h"
+#include "qmp.h"
+#include "ramblocks.h"
+#include "result.h"
+
+/* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
+#define STEP_MS 30000
+
+/**
+ * struct attempt - an update that is being tried
+ * @request: what is asked for
+ * @h:	     what is handed over
+ * @freeze:  how far the guest is stopped
+ * @plan:    what becomes of the descriptors
+ * @reasons, @warnings: so far
+ */
+struct attempt {
+	const struct update_request *request;
+	struct handover h;
+	struct freeze freeze;
+	struct plan plan;
+	struct reasons reasons;
+	struct reasons warnings;
+};
+
+static void resolve(const struct update_request *request, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s", request->binary ? request->binary : vm.configured);
+}
+
+static void check_method(const struct update_request *request, struct reasons *reasons)
+{
+	const char *method = request->method ? request->method : settings.method;
+
+	if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
+		reasons_add(reasons, "the method \"%s\" is not known: exec and auto are", method);
+}
+
+/* The replacement: found, opened once and for all, and tried. */
+static void check_binary(struct attempt *a)
+{
+	char path[PATH_MAX];
+
+	resolve(a->request, path, sizeof(path));
+	if (path[0] != '/') {
+		reasons_add(&a->reasons, "%s is not an absolute path", path);
+		return;
+	}
+	int rc = pins_open_binary(&a->h.target, path);
+	snprintf(a->h.target.path, sizeof(a->h.target.path), "%s", path);
+	if (rc) {
+		reasons_add(&a->reasons, "%s cannot be opened: %s", path, strerror(-rc));
+		return;
+	}
+	struct reasons about = REASONS_INIT;
+	probe_file(&a->h.target, &about);
+	char *target = preflight_target(qmp_in_ms(STEP_MS));
+	if (!reasons_any(&about))
+		probe_run(&a->h.target, target ? target : "", &about);
+	free(target);
+	for (size_t i = 0; i < json_array_size(about.list); i++)
+		reasons_add(&a->reasons, "%s", json_string_value(json_array_get(about.list, i)));
+	reasons_free(&about);
+}
+
+/* The way back must work with what is on disk by now. */
+static void check_way_back(struct attempt *a)
+{
+	struct reasons about = REASONS_INIT;
+	int rc = pins_prepare_way_back(control_links_dir(), &a->h.back);
+
+	if (rc) {
+		reasons_add(&a->reasons, "the running QEMU's files have changed on disk and could not be kept: %s",
+			    strerror(-rc));
+		return;
+	}
+	if (!pins_changed_on_disk())
+		return;
+	char *target = preflight_target(qmp_in_ms(STEP_MS));
+	struct vm_binary back = a->h.back;
+	probe_run(&back, target ? target : "", &about);
+	free(target);
+	for (size_t i = 0; i < json_array_size(about.list); i++)
+		reasons_add(&a->reasons, "there would be no way back: %s",
+			    json_string_value(json_array_get(about.list, i)));
+	reasons_free(&about);
+}
+
+static void progress(const struct attempt *a, const char *stage, const char *text)
+{
+	log_debug("%s: %s", stage, text);
+	control_progress(a->request->requester, stage, text);
+}
+
+/* Everything that is looked at while the guest runs. */
+static void check(struct attempt *a)
+{
+	progress(a, "check", "looking for what stands against an update");
+	check_method(a->request, &a->reasons);
+	preflight_vm(&a->plan, &a->h.running, &a->reasons);
+	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
+		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
+	progress(a, "probe", "starting the replacement for a moment");
+	check_binary(a);
+	check_way_back(a);
+}
+
+static struct attempt *begin(const struct update_request *request)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->request = request;
+	a->freeze.state_fd = -1;
+	a->h.target.fd = -1;
+	a->h.hold = request->hold;
+	a->h.timeout_s = request->timeout_s ? request->timeout_s : settings.timeout_s;
+	a->h.started_ms = clock_real_ms();
+	a->h.started_ns = clock_now();
+	a->h.requester = request->requester;
+	a->h.warnings = &a->warnings;
+	a->h.state_fd = a->h.stream_fd = a->h.exec.holder_pipe = a->h.exec.holder_wait = -1;
+	return a;
+}
+
+static void end(struct attempt *a)
+{
+	handover_release(&a->h);
+	slots_close(a->h.target.fd);
+	plan_free(&a->plan);
+	reasons_free(&a->reasons);
+	reasons_free(&a->warnings);
+	vm_drop_journal();
+	free(a);
+}
+
+static struct result_start start_of(const struct attempt *a)
+{
+	return (struct result_start){ .ms = a->h.started_ms, .ns = a->h.started_ns, .target = &a->h.target };
+}
+
+static int plan_again(struct attempt *a)
+{
+	json_t *chardevs = preflight_chardevs(qmp_in_ms(STEP_MS));
+	int rc = chardevs ? 0 : -EIO;
+
+	plan_free(&a->plan);
+	if (!rc)
+		rc = plan_make(&a->plan, chardevs, &a->reasons);
+	json_decref(chardevs);
+	return rc ? rc : reasons_any(&a->reasons) ? -EBUSY : 0;
+}
+
+/* What may take its time, while the guest still runs. */
+static int prepare(struct attempt *a)
+{
+	int rc = vm_new_journal();
+
+	progress(a, "flush", "writing the images' dirty pages");
+	preflight_flush(&a->plan, &a->reasons);
+	if (!rc && reasons_any(&a->reasons))
+		return -EIO;
+	if (!rc)
+		rc = handover_prepare(&a->h, qmp_in_ms(STEP_MS));
+	if (rc)
+		reasons_add(&a->reasons, "the update could not be prepared: %s", strerror(-rc));
+	return rc;
+}
+
+/* From the first decoy to the exec; comes back only where something failed. */
+static void freeze_and_exec(struct attempt *a)
+{
+	struct freeze *f = &a->freeze;
+	uint64_t deadline = qmp_in_ms(STEP_MS);
+	int rc = freeze_gates(f, &a->plan, deadline);
+
+	if (!rc)
+		rc = plan_again(a);
+	if (!rc)
+		rc = freeze_monitors(f, &a->plan, deadline);
+	if (rc) {
+		reasons_add(&a->reasons, "the monitors could not be held: %s", strerror(-rc));
+		return;
+	}
+	if (freeze_stop(f, &a->plan, a->h.running, deadline, &a->reasons) ||
+	    freeze_save(f, deadline, &a->reasons))
+		return;
+	rc = freeze_collect(f, handover_residue, &a->h);
+	if (rc) {
+		reasons_add(&a->reasons, "output of the old QEMU could not be passed on: %s", strerror(-rc));
+		return;
+	}
+	if (handover_write(&a->h, f, &a->plan, &a->reasons))
+		return;
+	/* The point of no return for this program: what fails from here on leads back by another exec. */
+	rc = execute(&a->h.exec);
+	reasons_add(&a->reasons, "%s could not be started: %s", a->h.target.path, strerror(-rc));
+}
+
+/**
+ * update_run() - update the VM
+ * @request: what is asked for
+ *
+ * On the service thread.
+ *
+ * Return: only where this program goes on running the guest: the result, a new reference.
+ */
+json_t *update_run(const struct update_request *request)
+{
+	struct attempt *a = begin(request);
+	struct result_start start;
+	json_t *result;
+
+	if (!a)
+		return NULL;
+	check(a);
+	start = start_of(a);
+	if (reasons_any(&a->reasons) || prepare(a)) {
+		result = result_refused(&start, &a->reasons);
+	} else {
+		progress(a, "freeze", "stopping the guest");
+		freeze_and_exec(a);
+		freeze_undo(&a->freeze, a->h.running);
+		result = result_failed(&start, &a->reasons);
+	}
+	end(a);
+	return result;
+}
+
+/**
+ * update_check() - could the VM be updated?
+ * @request: what would be asked for
+ *
+ * Return: "ok" and "reasons", a new reference. Nothing is touched, and nothing goes into the history.
+ */
+json_t *update_check(const struct update_request *request)
+{
+	struct attempt *a = begin(request);
+
+	if (!a)
+		return NULL;
+	check(a);
+	json_t *result = json_pack("{s:b, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
+				   reasons_json(&a->reasons), "to", "binary", a->h.target.path, "version",
+				   a->h.target.version);
+	end(a);
+	return result;
+}

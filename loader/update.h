@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* update.h - one update, from the request to the exec. */
+#ifndef CPRSHIM_LOADER_UPDATE_H
+#define CPRSHIM_LOADER_UPDATE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/**
+ * struct update_request - what is asked for
+ * @binary:    replacement, or NULL for the configured one
+ * @method:    or NULL for the configured one
+ * @hold:      leave the guest paused afterwards, for the user to continue
+ * @timeout_s: 0 for the configured one
+ * @requester: connection that waits for the outcome, or -1
+ */
+struct update_request {
+	const char *binary;
+	const char *method;
+	bool hold;
+	unsigned int timeout_s;
+	int requester;
+};
+
+json_t *update_run(const struct update_request *request);
+json_t *update_check(const struct update_request *request);
+
+#endif

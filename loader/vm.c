@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm.c - the VM in this process, and the journal of its update; see vm.h. */
+#include "vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shim/real.h"
+#include "../shim/slots.h"
+#include "clock.h"
+
+struct vm vm = { .library_fd = -1, .cwd_fd = -1, .journal_fd = -1, .binary = { .fd = -1 } };
+
+/** vm_start_time() - when this process began, in clock ticks since boot; an exec does not change it. 0 where not known. */
+uint64_t vm_start_time(void)
+{
+	char text[1024];
+	unsigned long long start = 0;
+	int fd = real(open)("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		real(close)(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	/* The command's name, in parentheses, may hold anything. */
+	char *after = strrchr(text, ')');
+	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			     &start) != 1)
+		return 0;
+	return start;
+}
+
+/** vm_map_journal() - use the journal in this memfd. Return: 0 or a negative errno. */
+int vm_map_journal(int fd)
+{
+	void *map = real(mmap)(NULL, sizeof(struct journal), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	vm.journal = map;
+	vm.journal_fd = fd;
+	return vm.journal->magic == JOURNAL_MAGIC ? 0 : -EBADMSG;
+}
+
+/** vm_new_journal() - begin an empty journal. Return: 0 or a negative errno. */
+int vm_new_journal(void)
+{
+	static const uint64_t magic = JOURNAL_MAGIC;
+	int fd = slots_memfd("cprshim-journal");
+
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, sizeof(struct journal)) || pwrite(fd, &magic, sizeof(magic), 0) != sizeof(magic)) {
+		slots_close(fd);
+		return -errno;
+	}
+	return vm_map_journal(fd);
+}
+
+/** vm_drop_journal() - the update is over */
+void vm_drop_journal(void)
+{
+	if (vm.journal)
+		real(munmap)(vm.journal, sizeof(*vm.journal));
+	vm.journal = NULL;
+	vm.journal_fd = slots_close(vm.journal_fd);
+}
+
+/** vm_mark() - note that a moment of the update has come. Async-signal-safe. */
+void vm_mark(enum journal_moment moment)
+{
+	if (vm.journal)
+		vm.journal->moment[moment] = clock_now();
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm.h - what the loader knows of the VM in this process.
+ *
+ * One VM, one struct. It is filled before main(), by the entry, from the command line or from the CPR state; afterwards it is the
+ * service thread's alone.
+ */
+#ifndef CPRSHIM_LOADER_VM_H
+#define CPRSHIM_LOADER_VM_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../state/cprstate.h"
+#include "../state/journal.h"
+
+/**
+ * struct vm_binary - a QEMU that can be exec'd
+ * @fd:		the file, one of ours
+ * @path:	the path it was found under
+ * @version:	such as "7.2.22"; "" until known
+ * @package:	the version's suffix, such as "Debian 1:7.2+dfsg-7"; "" until known
+ * @module_dir:	where its modules are, for QEMU_MODULE_DIR; "" to leave that to the binary
+ * @firmware_dir: first directory to look for firmware in (-L), or ""
+ * @preload:	libraries to load before any other, or ""
+ */
+struct vm_binary {
+	int fd;
+	char path[PATH_MAX];
+	char version[64];
+	char package[192];
+	char module_dir[PATH_MAX];
+	char firmware_dir[PATH_MAX];
+	char preload[8192];
+};
+
+/**
+ * struct vm - the VM
+ * @argv, @envp: as the VM was first started
+ * @own_path:	path that this library was first loaded from
+ * @library_fd:	this library
+ * @cwd_fd:	directory that the VM was first started in
+ * @binary:	what runs
+ * @configured:	path that an update takes the replacement from
+ * @generation:	updates done
+ * @daemonized:	-daemonize has been done: the working directory is / now
+ * @umask:	of the process
+ * @signal_mask: of the main thread at first start: bit N-1 for signal N
+ * @start_time:	of the process, in clock ticks since boot (proc(5), stat, field 22)
+ * @machine:	machine type without alias; "" until known
+ * @name:	of the guest; "" where it has none
+ * @vmgenid:	GUID, or ""
+ * @cpr_state:	in a successor: the CPR state it came with, else NULL
+ * @journal:	of the update under way, else NULL
+ * @journal_fd:	its memfd, or -1
+ * @history:	results of past updates, oldest first
+ * @entities:	devices, objects, back ends and block nodes right after start; malloc'ed
+ */
+struct vm {
+	char **argv;
+	char **envp;
+	char own_path[PATH_MAX];
+	int library_fd;
+	int cwd_fd;
+	struct vm_binary binary;
+	char configured[PATH_MAX];
+	uint32_t generation;
+	bool daemonized;
+	mode_t umask;
+	uint64_t signal_mask;
+	uint64_t start_time;
+	char machine[128];
+	char name[256];
+	char vmgenid[64];
+	struct cprstate *cpr_state;
+	struct journal *journal;
+	int journal_fd;
+	json_t *history;
+	char *entities;
+};
+
+extern struct vm vm;
+
+uint64_t vm_start_time(void);
+int vm_map_journal(int fd);
+int vm_new_journal(void);
+void vm_drop_journal(void);
+void vm_mark(enum journal_moment moment);
+
+#endif

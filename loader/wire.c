@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire.c - what QEMU wrote on a monitor's decoy; see wire.h. */
+#include "wire.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WIRE_MAX (16u << 20)
+
+/** wire_read() - take all that is there. Return: 0 or a negative errno. */
+int wire_read(struct wire *w, struct decoy *d)
+{
+	char buf[16384];
+
+	for (;;) {
+		ssize_t n = decoy_read(d, buf, sizeof(buf));
+
+		if (n <= 0)
+			return (int)n;
+		if (w->len + (size_t)n > WIRE_MAX)
+			return -EMSGSIZE;
+		char *bigger = realloc(w->data, w->len + (size_t)n);
+		if (!bigger)
+			return -ENOMEM;
+		memcpy(bigger + w->len, buf, (size_t)n);
+		w->data = bigger;
+		w->len += (size_t)n;
+	}
+}
+
+static bool is_event(const char *line, size_t len, const char *const names[])
+{
+	char pattern[64];
+
+	for (size_t i = 0; names[i]; i++) {
+		int n = snprintf(pattern, sizeof(pattern), "\"event\": \"%s\"", names[i]);
+
+		if (memmem(line, len, pattern, (size_t)n))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * wire_drop_events() - remove events
+ * @w:	   what was read
+ * @names: which, ended by NULL
+ *
+ * A message is one line, but on a monitor in mode "pretty", where events pass. The first line may be the rest of one that
+ * QEMU had begun to send.
+ */
+void wire_drop_events(struct wire *w, const char *const names[])
+{
+	size_t from = 0, to = 0;
+
+	while (from < w->len) {
+		const char *end = memchr(w->data + from, '\n', w->len - from);
+		size_t len = end ? (size_t)(end - (w->data + from)) + 1 : w->len - from;
+
+		if (!is_event(w->data + from, len, names)) {
+			memmove(w->data + to, w->data + from, len);
+			to += len;
+		}
+		from += len;
+	}
+	w->len = to;
+}
+
+/** wire_send() - write as much as there is room for, and keep the rest. Return: 0 or a negative errno; full is no error. */
+int wire_send(struct wire *w, int fd)
+{
+	size_t done = 0;
+	int rc = 0;
+
+	while (done < w->len) {
+		ssize_t n = write(fd, w->data + done, w->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			rc = errno == EAGAIN ? 0 : -errno;
+			break;
+		}
+		done += (size_t)n;
+	}
+	memmove(w->data, w->data + done, w->len - done);
+	w->len -= done;
+	return rc;
+}
+
+/** wire_free() - forget it */
+void wire_free(struct wire *w)
+{
+	free(w->data);
+	*w = (struct wire){ .data = NULL };
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hooks_fd.c - descriptors duplicated and closed.
+ *
+ * close() is called often by some devices: a number without a record costs one load. A record goes before the kernel frees the
+ * number, since another thread may be given it at once. Our own descriptors are not QEMU's to close.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+
+#include "guard.h"
+#include "real.h"
+#include "session.h"
+#include "slots.h"
+#include "table.h"
+
+static void forget(int fd)
+{
+	if (table_kind(fd) == FDKIND_CLIENT)
+		session_close(fd);
+	table_forget(fd);
+}
+
+SHIM_HOOK int close(int fd)
+{
+	if (__builtin_expect(slots_owns(fd), false) && guard_enter()) {
+		guard_leave();
+		errno = EBADF;
+		return -1;
+	}
+	if (table_kind(fd) != FDKIND_NONE && guard_enter()) {
+		forget(fd);
+		guard_leave();
+	}
+	return real(close)(fd);
+}
+
+/* Close what is not ours, one stretch between two of ours at a time. */
+static int close_around_ours(unsigned int first, unsigned int last, unsigned int flags)
+{
+	unsigned int from = first;
+
+	for (unsigned int fd = first; fd <= last && fd < FDTABLE_SLOTS; fd++) {
+		if (!slots_owns((int)fd))
+			continue;
+		if (fd > from && real(close_range)(from, fd - 1, (int)flags))
+			return -1;
+		from = fd + 1;
+	}
+	return from <= last ? real(close_range)(from, last, (int)flags) : 0;
+}
+
+SHIM_HOOK int close_range(unsigned int first, unsigned int last, int flags)
+{
+	if (first > last || !guard_enter())
+		return real(close_range)(first, last, flags);
+	if (!(flags & (int)CLOSE_RANGE_CLOEXEC))
+		table_forget_range(first, last);
+	int rc = close_around_ours(first, last, (unsigned int)flags);
+	guard_leave();
+	return rc;
+}
+
+SHIM_HOOK void closefrom(int first)
+{
+	if (first < 0)
+		first = 0;
+	if (close_range((unsigned int)first, UINT_MAX, 0))
+		real(closefrom)(first);
+}
+
+static int note_duplicate(int from, int to, enum hook_id origin)
+{
+	if (to >= 0 && guard_enter()) {
+		table_note_duplicate(from, to, origin);
+		guard_leave();
+	}
+	return to;
+}
+
+SHIM_HOOK int dup(int fd)
+{
+	return note_duplicate(fd, real(dup)(fd), HOOK_dup);
+}
+
+SHIM_HOOK int dup2(int fd, int to)
+{
+	if (fd == to)
+		return real(dup2)(fd, to);
+	if (__builtin_expect(slots_owns(to), false) && guard_enter()) {
+		guard_leave();
+		errno = EBADF;
+		return -1;
+	}
+	return note_duplicate(fd, real(dup2)(fd, to), HOOK_dup2);
+}
+
+SHIM_HOOK int dup3(int fd, int to, int flags)
+{
+	if (__builtin_expect(slots_owns(to), false) && guard_enter()) {
+		guard_leave();
+		errno = EBADF;
+		return -1;
+	}
+	return note_duplicate(fd, real(dup3)(fd, to, flags), HOOK_dup3);
+}
+
+static int control(int fd, int command, void *arg, enum hook_id origin)
+{
+	/* fcntl's third argument is an int, a pointer or nothing; as a pointer it passes on unchanged. */
+	int rc = real(fcntl64)(fd, command, arg);
+
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		return note_duplicate(fd, rc, origin);
+	return rc;
+}
+
+SHIM_HOOK int fcntl(int fd, int command, ...)
+{
+	va_list ap;
+
+	va_start(ap, command);
+	void *arg = va_arg(ap, void *);
+	va_end(ap);
+	return control(fd, command, arg, HOOK_fcntl);
+}
+
+SHIM_HOOK int fcntl64(int fd, int command, ...)
+{
+	va_list ap;
+
+	va_start(ap, command);
+	void *arg = va_arg(ap, void *);
+	va_end(ap);
+	return control(fd, command, arg, HOOK_fcntl64);
+}

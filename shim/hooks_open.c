@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hooks_open.c - descriptors that a path is opened for.
+ *
+ * Each name that libc exports is here: with and without 64, relative to a directory, and the fortified forms that a caller
+ * built with -D_FORTIFY_SOURCE uses when it passes no mode.
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "firmware.h"
+#include "guard.h"
+#include "main_call.h"
+#include "preserved.h"
+#include "real.h"
+#include "table.h"
+
+/* Reads the optional mode; O_TMPFILE has one too (open(2)). */
+#define READ_MODE(mode, flags)                                               \
+	do {                                                                 \
+		if (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE) { \
+			va_list ap;                                          \
+			va_start(ap, flags);                                 \
+			(mode) = va_arg(ap, mode_t);                         \
+			va_end(ap);                                          \
+		}                                                            \
+	} while (0)
+
+/*
+ * In a successor: a file that QEMU writes from the start (a log, a serial port's file) is handed over open, at its offset
+ * and with what it holds; opening it anew would truncate it. Only a request to write can mean it.
+ */
+static int rebind_file(const char *path, int flags)
+{
+	struct preserved *p = NULL;
+
+	if (guard_role() == SHIM_SUCCESSOR && (flags & O_ACCMODE) != O_RDONLY)
+		p = preserved_by_name(FDKIND_FILE, path);
+	return p ? real(fcntl)(p->fd, (flags & O_CLOEXEC) ? F_DUPFD_CLOEXEC : F_DUPFD, 0) : -1;
+}
+
+static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)
+{
+	if (!guard_enter())
+		return real(openat64)(dirfd, path, flags, mode);
+	int fd = rebind_file(path, flags);
+	if (fd < 0)
+		fd = real(openat64)(dirfd, path, flags, mode);
+	if (fd >= 0) {
+		table_note_file(fd, origin, path, (unsigned int)flags);
+		if ((flags & O_ACCMODE) == O_RDONLY)
+			firmware_note(path);
+	}
+	guard_leave();
+	return fd;
+}
+
+SHIM_HOOK int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	READ_MODE(mode, flags);
+	return open_common(AT_FDCWD, path, flags, mode, HOOK_open);
+}
+
+SHIM_HOOK int open64(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	READ_MODE(mode, flags);
+	return open_common(AT_FDCWD, path, flags, mode, HOOK_open64);
+}
+
+SHIM_HOOK int openat(int dirfd, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	READ_MODE(mode, flags);
+	return open_common(dirfd, path, flags, mode, HOOK_openat);
+}
+
+SHIM_HOOK int openat64(int dirfd, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	READ_MODE(mode, flags);
+	return open_common(dirfd, path, flags, mode, HOOK_openat64);
+}
+
+SHIM_HOOK int __open_2(const char *path, int flags)
+{
+	return open_common(AT_FDCWD, path, flags, 0, HOOK___open_2);
+}
+
+SHIM_HOOK int __open64_2(const char *path, int flags)
+{
+	return open_common(AT_FDCWD, path, flags, 0, HOOK___open64_2);
+}
+
+SHIM_HOOK int __openat_2(int dirfd, const char *path, int flags)
+{
+	return open_common(dirfd, path, flags, 0, HOOK___openat_2);
+}
+
+SHIM_HOOK int __openat64_2(int dirfd, const char *path, int flags)
+{
+	return open_common(dirfd, path, flags, 0, HOOK___openat64_2);
+}
+
+SHIM_HOOK int creat(const char *path, mode_t mode)
+{
+	return open_common(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode, HOOK_creat);
+}
+
+SHIM_HOOK int creat64(const char *path, mode_t mode)
+{
+	return open_common(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode, HOOK_creat64);
+}
+
+/* open(2) flags that a fopen() mode stands for. */
+static int stream_flags(const char *mode)
+{
+	bool plus = strchr(mode, '+') != NULL;
+	int flags = strchr(mode, 'e') ? O_CLOEXEC : 0;
+
+	switch (mode[0]) {
+	case 'w':
+		return flags | (plus ? O_RDWR : O_WRONLY) | O_CREAT | O_TRUNC;
+	case 'a':
+		return flags | (plus ? O_RDWR : O_WRONLY) | O_CREAT | O_APPEND;
+	default:
+		return flags | (plus ? O_RDWR : O_RDONLY);
+	}
+}
+
+static FILE *stream_open(const char *path, const char *mode, __typeof__(&fopen) real_fopen, enum hook_id origin)
+{
+	FILE *stream;
+
+	if (guard_role() != SHIM_OFF && main_call_intercept(path))
+		return NULL;
+	if (!guard_enter())
+		return real_fopen(path, mode);
+	int fd = rebind_file(path, stream_flags(mode));
+	stream = fd >= 0 ? fdopen(fd, mode) : real_fopen(path, mode);
+	if (stream) {
+		table_note_file(fileno(stream), origin, path, (unsigned int)stream_flags(mode));
+		if (mode[0] == 'r')
+			firmware_note(path);
+	}
+	guard_leave();
+	return stream;
+}
+
+SHIM_HOOK FILE *fopen(const char *path, const char *mode)
+{
+	return stream_open(path, mode, real(fopen), HOOK_fopen);
+}
+
+SHIM_HOOK FILE *fopen64(const char *path, const char *mode)
+{
+	return stream_open(path, mode, real(fopen64), HOOK_fopen64);
+}
+
+static FILE *stream_reopen(const char *path, const char *mode, FILE *stream, __typeof__(&freopen) real_freopen,
+			   enum hook_id origin)
+{
+	bool recording = guard_enter();
+
+	if (recording)
+		table_forget(fileno(stream));
+	stream = real_freopen(path, mode, stream);
+	if (recording) {
+		if (stream && path)
+			table_note_file(fileno(stream), origin, path, (unsigned int)stream_flags(mode));
+		guard_leave();
+	}
+	return stream;
+}
+
+SHIM_HOOK FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+	return stream_reopen(path, mode, stream, real(freopen), HOOK_freopen);
+}
+
+SHIM_HOOK FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+	return stream_reopen(path, mode, stream, real(freopen64), HOOK_freopen64);
+}
+
+/* libc closes a stream's descriptor with a system call of its own, which no hook of close() sees. */
+SHIM_HOOK int fclose(FILE *stream)
+{
+	if (guard_enter()) {
+		table_forget(fileno(stream));
+		guard_leave();
+	}
+	return real(fclose)(stream);
+}
+
+SHIM_HOOK DIR *opendir(const char *path)
+{
+	DIR *dir = real(opendir)(path);
+
+	if (dir && guard_enter()) {
+		table_note_text(dirfd(dir), FDKIND_DIRECTORY, HOOK_opendir, path);
+		guard_leave();
+	}
+	return dir;
+}
+
+SHIM_HOOK int closedir(DIR *dir)
+{
+	if (guard_enter()) {
+		table_forget(dirfd(dir));
+		guard_leave();
+	}
+	return real(closedir)(dir);
+}
+
+static int note_temporary(int fd, const char *path, int flags, enum hook_id origin)
+{
+	if (fd >= 0 && guard_enter()) {
+		table_note_file(fd, origin, path, (unsigned int)(flags | O_RDWR | O_CREAT | O_EXCL));
+		guard_leave();
+	}
+	return fd;
+}
+
+SHIM_HOOK int mkstemp(char *path)
+{
+	return note_temporary(real(mkstemp)(path), path, 0, HOOK_mkstemp);
+}
+
+SHIM_HOOK int mkstemp64(char *path)
+{
+	return note_temporary(real(mkstemp64)(path), path, 0, HOOK_mkstemp64);
+}
+
+SHIM_HOOK int mkostemp(char *path, int flags)
+{
+	return note_temporary(real(mkostemp)(path, flags), path, flags, HOOK_mkostemp);
+}
+
+SHIM_HOOK int mkostemp64(char *path, int flags)
+{
+	return note_temporary(real(mkostemp64)(path, flags), path, flags, HOOK_mkostemp64);
+}
+
+SHIM_HOOK int unlink(const char *path)
+{
+	if (guard_role() == SHIM_SUCCESSOR && guard_enter()) {
+		bool preserved = preserved_is_socket_path(path);
+
+		guard_leave();
+		if (preserved)
+			return 0;
+	}
+	return real(unlink)(path);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hooks_socket.c - sockets: made, bound, accepted, connected, and the two calls that chardevs talk through.
+ *
+ * sendmsg() and recvmsg() look at a session only where the descriptor is an accepted client; for any other it is one load.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "guard.h"
+#include "preserved.h"
+#include "real.h"
+#include "session.h"
+#include "table.h"
+
+SHIM_HOOK int socket(int domain, int type, int protocol)
+{
+	int fd = real(socket)(domain, type, protocol);
+
+	if (fd >= 0 && guard_enter()) {
+		table_note_socket(fd, FDKIND_SOCKET, HOOK_socket, domain, type);
+		guard_leave();
+	}
+	return fd;
+}
+
+SHIM_HOOK int socketpair(int domain, int type, int protocol, int fds[2])
+{
+	int rc = real(socketpair)(domain, type, protocol, fds);
+
+	if (!rc && guard_enter()) {
+		table_note_socket(fds[0], FDKIND_SOCKETPAIR, HOOK_socketpair, domain, type);
+		table_note_socket(fds[1], FDKIND_SOCKETPAIR, HOOK_socketpair, domain, type);
+		guard_leave();
+	}
+	return rc;
+}
+
+/* In a successor: put the preserved listener's decoy under the socket that QEMU binds. */
+static bool rebind_listener(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct preserved *p = guard_role() == SHIM_SUCCESSOR ? preserved_by_address(FDKIND_LISTENER, addr, len) : NULL;
+
+	return p && !decoy_place(&p->decoy, FDKIND_LISTENER, fd, p->fd);
+}
+
+SHIM_HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (!guard_enter())
+		return real(bind)(fd, addr, len);
+	int rc = rebind_listener(fd, addr, len) ? 0 : real(bind)(fd, addr, len);
+	if (!rc)
+		table_note_address(fd, FDKIND_SOCKET, addr, len);
+	guard_leave();
+	return rc;
+}
+
+SHIM_HOOK int listen(int fd, int backlog)
+{
+	if (!guard_enter())
+		return real(listen)(fd, backlog);
+	int rc = guard_role() == SHIM_SUCCESSOR ? preserved_listen(fd) : -ENOENT;
+	if (rc == -ENOENT) {
+		rc = real(listen)(fd, backlog);
+	} else if (rc) {
+		errno = -rc;
+		rc = -1;
+	}
+	if (!rc)
+		table_set_flag(fd, FDREC_LISTENING);
+	guard_leave();
+	return rc;
+}
+
+static void accepted(int listener, int fd, struct sockaddr *addr, socklen_t *len, socklen_t room, enum hook_id origin)
+{
+	int saved = errno;
+	struct preserved *p = guard_role() == SHIM_SUCCESSOR ? preserved_accepted(listener, fd) : NULL;
+
+	table_note_client(fd, listener, origin);
+	if (p) {
+		session_restore(fd, p->protocol, p->negotiated, p->oob);
+		if (addr && len) {
+			*len = room;
+			real(getpeername)(p->fd, addr, len);
+		}
+	} else {
+		session_open(fd);
+	}
+	errno = saved;
+}
+
+SHIM_HOOK int accept(int listener, struct sockaddr *addr, socklen_t *len)
+{
+	socklen_t room = len ? *len : 0;
+	int fd = real(accept)(listener, addr, len);
+
+	if (fd >= 0 && guard_enter()) {
+		accepted(listener, fd, addr, len, room, HOOK_accept);
+		guard_leave();
+	}
+	return fd;
+}
+
+SHIM_HOOK int accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	socklen_t room = len ? *len : 0;
+	int fd = real(accept4)(listener, addr, len, flags);
+
+	if (fd >= 0 && guard_enter()) {
+		accepted(listener, fd, addr, len, room, HOOK_accept4);
+		guard_leave();
+	}
+	return fd;
+}
+
+/* In a successor: put a preserved connection's decoy under the socket that QEMU connects. */
+static bool rebind_connection(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct preserved *p =
+		guard_role() == SHIM_SUCCESSOR ? preserved_by_address(FDKIND_CONNECTION, addr, len) : NULL;
+
+	return p && !decoy_place(&p->decoy, FDKIND_CONNECTION, fd, p->fd);
+}
+
+SHIM_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (!guard_enter())
+		return real(connect)(fd, addr, len);
+	int rc = rebind_connection(fd, addr, len) ? 0 : real(connect)(fd, addr, len);
+	if (!rc || errno == EINPROGRESS) {
+		int saved = errno;
+
+		table_note_address(fd, FDKIND_CONNECTION, addr, len);
+		errno = saved;
+	}
+	guard_leave();
+	return rc;
+}
+
+/* QEMU keeps a connection's names for life: they must be the real one's, not its decoy's. */
+SHIM_HOOK int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return real(getsockname)(decoy_real(fd), addr, len);
+}
+
+SHIM_HOOK int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return real(getpeername)(decoy_real(fd), addr, len);
+}
+
+static void note_received(struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			table_note_received(fd);
+		}
+	}
+}
+
+SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = real(recvmsg)(fd, msg, flags);
+	bool client = n > 0 && table_kind(fd) == FDKIND_CLIENT;
+
+	if (n >= 0 && (client || msg->msg_controllen) && guard_enter()) {
+		int saved = errno;
+
+		if (client)
+			session_received(fd, msg, (size_t)n);
+		if (msg->msg_controllen)
+			note_received(msg);
+		errno = saved;
+		guard_leave();
+	}
+	return n;
+}
+
+SHIM_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t n = real(sendmsg)(fd, msg, flags);
+
+	if (n > 0 && table_kind(fd) == FDKIND_CLIENT && guard_enter()) {
+		int saved = errno;
+
+		session_sent(fd, msg, (size_t)n);
+		errno = saved;
+		guard_leave();
+	}
+	return n;
+}

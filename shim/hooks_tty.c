@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hooks_tty.c - pseudo terminals, and the settings of the terminal that QEMU was started on.
+ *
+ * openpty() opens its two descriptors inside libc, where no hook of open() sees them. QEMU reads a terminal's settings once,
+ * to restore them when it exits, and makes it raw (chardev/char-stdio.c): a successor would take raw for original.
+ */
+#include <string.h>
+
+#include "guard.h"
+#include "preserved.h"
+#include "real.h"
+#include "table.h"
+#include "tty.h"
+
+static int rebind_pty(int *master, int *slave)
+{
+	struct preserved *p = guard_role() == SHIM_SUCCESSOR ? preserved_next(FDKIND_PTY_MASTER) : NULL;
+
+	return p ? decoy_place_pty(&p->decoy, p->fd, master, slave) : -1;
+}
+
+SHIM_HOOK int openpty(int *master, int *slave, char *name, const struct termios *term, const struct winsize *size)
+{
+	if (!guard_enter())
+		return real(openpty)(master, slave, name, term, size);
+	int rc = 0;
+	if (rebind_pty(master, slave))
+		rc = real(openpty)(master, slave, name, term, size);
+	if (!rc) {
+		table_note(*master, FDKIND_PTY_MASTER, HOOK_openpty);
+		table_note(*slave, FDKIND_TTY, HOOK_openpty);
+	}
+	guard_leave();
+	return rc;
+}
+
+/* The name that a client opens is the preserved terminal's. */
+SHIM_HOOK char *ptsname(int fd)
+{
+	return real(ptsname)(decoy_real(fd));
+}
+
+SHIM_HOOK int tcgetattr(int fd, struct termios *ret)
+{
+	if (guard_role() == SHIM_SUCCESSOR && tty_original(fd, ret))
+		return 0;
+	return real(tcgetattr)(fd, ret);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* preserved.c - the descriptors a successor was given; see preserved.h. */
+#include "preserved.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+static struct preserved list[PRESERVED_MAX];
+static size_t count;
+/* QEMU makes its descriptors on the main thread, but for a client that connects again in a thread of its own. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/** preserved_add() - a new, empty entry, or NULL where there is no room; before main() only */
+struct preserved *preserved_add(void)
+{
+	if (count == PRESERVED_MAX)
+		return NULL;
+	struct preserved *p = &list[count++];
+
+	*p = (struct preserved){ .number = -1, .fd = -1, .parent = -1, .name = "" };
+	p->decoy = (struct decoy){ .number = -1, .real = -1, .peer = -1 };
+	return p;
+}
+
+/** preserved_count() - how many entries there are */
+size_t preserved_count(void)
+{
+	return count;
+}
+
+/** preserved_at() - an entry by its index, which is below preserved_count() */
+struct preserved *preserved_at(size_t index)
+{
+	return &list[index];
+}
+
+/* Are these the same address? QEMU pads some with zeros and some not, so lengths do not tell. */
+static bool same_address(const struct preserved *p, const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr *mine = (const struct sockaddr *)&p->addr;
+
+	if (mine->sa_family != addr->sa_family)
+		return false;
+	if (addr->sa_family == AF_UNIX) {
+		const char *a = ((const struct sockaddr_un *)&p->addr)->sun_path;
+		const char *b = ((const struct sockaddr_un *)addr)->sun_path;
+		size_t head = offsetof(struct sockaddr_un, sun_path);
+
+		if (len <= head || p->addr_len <= head)
+			return false;
+		if (!*a || !*b)
+			return p->addr_len == len && !memcmp(a, b, len - head);
+		return strnlen(a, p->addr_len - head) == strnlen(b, len - head) &&
+		       !memcmp(a, b, strnlen(b, len - head));
+	}
+	if (addr->sa_family == AF_INET) {
+		const struct sockaddr_in *a = (const struct sockaddr_in *)&p->addr;
+		const struct sockaddr_in *b = (const struct sockaddr_in *)addr;
+
+		return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+	}
+	if (addr->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&p->addr;
+		const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)addr;
+
+		return a->sin6_port == b->sin6_port && a->sin6_scope_id == b->sin6_scope_id &&
+		       !memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr));
+	}
+	return p->addr_len == len && !memcmp(&p->addr, addr, len);
+}
+
+/**
+ * preserved_by_address() - take the socket that was bound or connected to an address
+ * @kind: FDKIND_LISTENER or FDKIND_CONNECTION
+ * @addr: address in QEMU's request
+ * @len:  its length
+ *
+ * Return: the entry, now taken, or NULL.
+ */
+struct preserved *preserved_by_address(enum fdkind kind, const struct sockaddr *addr, socklen_t len)
+{
+	struct preserved *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++)
+		if (list[i].kind == kind && !list[i].taken && same_address(&list[i], addr, len))
+			found = &list[i];
+	if (found)
+		found->taken = true;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/**
+ * preserved_by_name() - take what was made under a name
+ * @kind: FDKIND_FILE or FDKIND_TAP
+ * @name: name in QEMU's request
+ *
+ * Return: the first such entry, now taken, or NULL.
+ */
+struct preserved *preserved_by_name(enum fdkind kind, const char *name)
+{
+	struct preserved *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++)
+		if (list[i].kind == kind && !list[i].taken && !strcmp(list[i].name, name))
+			found = &list[i];
+	if (found)
+		found->taken = true;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/**
+ * preserved_next() - take the first one of a kind that has no name to ask for
+ * @kind: FDKIND_PTY_MASTER: the same command line makes them in the same order
+ */
+struct preserved *preserved_next(enum fdkind kind)
+{
+	struct preserved *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++)
+		if (list[i].kind == kind && !list[i].taken)
+			found = &list[i];
+	if (found)
+		found->taken = true;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/**
+ * preserved_is_socket_path() - is this the path of a listening socket that QEMU has yet to ask for?
+ * @path: as given to unlink()
+ *
+ * QEMU removes a socket's path before it binds (util/qemu-sockets.c:unix_listen_saddr); the preserved socket's must stay.
+ */
+bool preserved_is_socket_path(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	bool found = false;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return false;
+	strcpy(addr.sun_path, path);
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++)
+		found = list[i].kind == FDKIND_LISTENER && !list[i].taken &&
+			same_address(&list[i], (struct sockaddr *)&addr, sizeof(addr));
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+static struct preserved *by_number(int number)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].taken && list[i].decoy.placed && list[i].decoy.number == number)
+			return &list[i];
+	return NULL;
+}
+
+/**
+ * preserved_listen() - QEMU listens on a preserved socket
+ * @fd: its number, under which a decoy stands
+ *
+ * The decoy listens already. The clients of the real one are put in its queue, so that QEMU accepts them as its first.
+ *
+ * Return: 0, -ENOENT where @fd is no preserved listener, or another negative errno.
+ */
+int preserved_listen(int fd)
+{
+	struct preserved *listener = by_number(fd);
+
+	if (!listener || listener->kind != FDKIND_LISTENER)
+		return -ENOENT;
+	for (size_t i = 0; i < count; i++) {
+		struct preserved *p = &list[i];
+
+		if (p->kind != FDKIND_CLIENT || p->parent != listener - list || p->taken)
+			continue;
+		p->decoy.kind = FDKIND_CLIENT;
+		p->decoy.real = p->fd;
+		int rc = decoy_accept_into(&listener->decoy, &p->decoy);
+		if (rc)
+			return rc;
+		p->taken = true;
+	}
+	return 0;
+}
+
+/**
+ * preserved_accepted() - QEMU has accepted from a decoy listener
+ * @listener: number of the listening socket
+ * @fd:	      number of the accepted one
+ *
+ * Connections are accepted in the order in which they were made.
+ *
+ * Return: the client's entry, or NULL where @listener is no decoy.
+ */
+struct preserved *preserved_accepted(int listener, int fd)
+{
+	struct preserved *l = by_number(listener);
+
+	for (size_t i = 0; l && i < count; i++) {
+		struct preserved *p = &list[i];
+
+		if (p->kind != FDKIND_CLIENT || p->parent != l - list || !p->taken || p->decoy.number >= 0)
+			continue;
+		p->decoy.number = fd;
+		__atomic_store_n(&p->decoy.placed, true, __ATOMIC_RELEASE);
+		return p;
+	}
+	return NULL;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* session.c - what clients have said and been told; see session.h. */
+#include "session.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+/* More connections than this on listening chardevs at once are kept without a session: they count as unknown. */
+#define SESSIONS 128
+/* How much of a first message is looked at; a greeting says what it is in its first few bytes. */
+#define FIRST_BYTES 64
+
+static struct session sessions[SESSIONS];
+static bool used[SESSIONS];
+/* Monitors run in their own thread, other chardevs in the main loop: neither ever enters from a signal handler. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct session *find(int fd)
+{
+	for (int i = 0; i < SESSIONS; i++)
+		if (used[i] && sessions[i].fd == fd)
+			return &sessions[i];
+	return NULL;
+}
+
+static void drop(struct session *s)
+{
+	free(s->partial);
+	memset(s, 0, sizeof(*s));
+	used[s - sessions] = false;
+}
+
+/** session_open() - a client was accepted as @fd */
+void session_open(int fd)
+{
+	pthread_mutex_lock(&lock);
+	struct session *old = find(fd);
+	if (old)
+		drop(old);
+	for (int i = 0; i < SESSIONS; i++) {
+		if (used[i])
+			continue;
+		used[i] = true;
+		sessions[i].fd = fd;
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/** session_close() - @fd is about to be closed */
+void session_close(int fd)
+{
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s)
+		drop(s);
+	pthread_mutex_unlock(&lock);
+}
+
+static size_t first_bytes(const struct msghdr *msg, size_t len, char *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen && n < max && n < len; i++) {
+		size_t take = msg->msg_iov[i].iov_len;
+
+		if (take > max - n)
+			take = max - n;
+		if (take > len - n)
+			take = len - n;
+		memcpy(out + n, msg->msg_iov[i].iov_base, take);
+		n += take;
+	}
+	return n;
+}
+
+/* A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). */
+static int classify(const char *text, size_t len)
+{
+	static const char hmp[] = "QEMU ";
+	size_t i = 1;
+
+	if (len >= sizeof(hmp) - 1 && !memcmp(text, hmp, sizeof(hmp) - 1) && memmem(text, len, " monitor", 8))
+		return SESSION_HMP;
+	if (!len || text[0] != '{')
+		return SESSION_PLAIN;
+	while (i < len && strchr(" \t\r\n", text[i]))
+		i++;
+	return len - i >= 6 && !memcmp(text + i, "\"QMP\":", 6) ? SESSION_QMP : SESSION_PLAIN;
+}
+
+/*
+ * In negotiation mode the only command that succeeds is qmp_capabilities (monitor/qmp.c:qmp_cap_negotiation_commands), so the
+ * first success ends it. What the request enabled stands in the bytes of it that we kept.
+ */
+static void watch_negotiation(struct session *s, const char *text, size_t len)
+{
+	if (s->negotiated || !memmem(text, len, "\"return\"", 8))
+		return;
+	s->negotiated = true;
+	s->oob = s->partial && memmem(s->partial, s->partial_len, "oob", 3);
+}
+
+/**
+ * session_sent() - QEMU has sent on a client's connection
+ * @fd:	 descriptor
+ * @msg: what it gave to sendmsg()
+ * @len: how much of that was sent
+ */
+void session_sent(int fd, const struct msghdr *msg, size_t len)
+{
+	char text[FIRST_BYTES];
+
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s && (s->protocol == SESSION_UNKNOWN || (s->protocol == SESSION_QMP && !s->negotiated))) {
+		size_t n = first_bytes(msg, len, text, sizeof(text));
+
+		if (s->protocol == SESSION_UNKNOWN)
+			s->protocol = classify(text, n);
+		else
+			watch_negotiation(s, text, n);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void keep(struct session *s, char byte)
+{
+	if (s->partial_len >= SESSION_PARTIAL_MAX) {
+		s->overflow = true;
+		return;
+	}
+	if (!s->partial)
+		s->partial = malloc(SESSION_PARTIAL_MAX);
+	if (!s->partial) {
+		s->overflow = true;
+		return;
+	}
+	s->partial[s->partial_len++] = byte;
+}
+
+static void take_qmp(struct session *s, char byte)
+{
+	bool first = !s->scan.started;
+	enum jsonscan_result end = jsonscan_feed(&s->scan, byte);
+
+	if (end == JSONSCAN_MORE && !s->scan.started)
+		return;
+	if (first) {
+		s->partial_len = 0;
+		s->overflow = false;
+	}
+	keep(s, byte);
+}
+
+static void take_hmp(struct session *s, char byte)
+{
+	keep(s, byte);
+	if (byte == '\n' || byte == '\r') {
+		s->partial_len = 0;
+		s->overflow = false;
+	}
+}
+
+/**
+ * session_received() - QEMU has read from a client's connection
+ * @fd:	 descriptor
+ * @msg: the message that recvmsg() filled
+ * @len: bytes in it
+ */
+void session_received(int fd, const struct msghdr *msg, size_t len)
+{
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s && (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)) {
+		for (size_t i = 0; i < msg->msg_iovlen && len; i++) {
+			const char *base = msg->msg_iov[i].iov_base;
+			size_t take = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
+
+			for (size_t j = 0; j < take; j++)
+				s->protocol == SESSION_QMP ? take_qmp(s, base[j]) : take_hmp(s, base[j]);
+			len -= take;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/**
+ * session_copy() - copy a session out
+ * @fd:	 descriptor
+ * @ret: the copy; its partial is malloc'ed for the caller, or NULL
+ *
+ * Return: false where there is none.
+ */
+bool session_copy(int fd, struct session *ret)
+{
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s) {
+		*ret = *s;
+		/* Only an unfinished message is handed on; the last finished one may still stand there. */
+		if (s->protocol == SESSION_QMP && !s->scan.started)
+			ret->partial_len = 0;
+		ret->partial = ret->partial_len ? malloc(ret->partial_len) : NULL;
+		if (ret->partial)
+			memcpy(ret->partial, s->partial, ret->partial_len);
+		else if (ret->partial_len)
+			ret->overflow = true;
+	}
+	pthread_mutex_unlock(&lock);
+	return s != NULL;
+}
+
+/**
+ * session_restore() - a session goes on in this process
+ * @fd:		descriptor
+ * @protocol:	enum session_protocol
+ * @negotiated:	as struct session's
+ * @oob:	as struct session's
+ *
+ * Any unfinished message is written to QEMU again, and so noted by session_received().
+ */
+void session_restore(int fd, int protocol, bool negotiated, bool oob)
+{
+	session_open(fd);
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s) {
+		s->protocol = protocol;
+		s->negotiated = negotiated;
+		s->oob = oob;
+	}
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * session.h - what a client on a listening chardev has said and been told, as far as a hand-over needs it.
+ *
+ * A QMP or HMP session has state inside QEMU that a new QEMU cannot be told: the greeting has been sent, capabilities have
+ * been negotiated, half a command may have been read. sendmsg() shows the first two (a QMP monitor's first message is its
+ * greeting), recvmsg() the third. Nothing else is looked at, and nothing is kept once it is not needed.
+ */
+#ifndef CPRSHIM_SHIM_SESSION_H
+#define CPRSHIM_SHIM_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "../state/jsonscan.h"
+
+#define SESSION_PARTIAL_MAX 65536
+
+enum session_protocol {
+	SESSION_UNKNOWN = 0, /* QEMU has sent nothing yet */
+	SESSION_PLAIN = 1,   /* bytes without a handshake: a serial port */
+	SESSION_QMP = 2,
+	SESSION_HMP = 3,
+};
+
+/**
+ * struct session - one connection
+ * @fd:		descriptor, or -1 where the slot is free
+ * @protocol:	enum session_protocol
+ * @negotiated:	QMP: capabilities have been negotiated
+ * @oob:	QMP: out-of-band execution is on
+ * @overflow:	more was read since the last message's end than can be kept
+ * @scan:	QMP: where we are in the input
+ * @partial:	what was read since the last message's end (QMP) or line's end (HMP); malloc'ed
+ * @partial_len: bytes there
+ */
+struct session {
+	int fd;
+	int protocol;
+	bool negotiated;
+	bool oob;
+	bool overflow;
+	struct jsonscan scan;
+	char *partial;
+	size_t partial_len;
+};
+
+void session_open(int fd);
+void session_close(int fd);
+void session_sent(int fd, const struct msghdr *msg, size_t len);
+void session_received(int fd, const struct msghdr *msg, size_t len);
+bool session_copy(int fd, struct session *ret);
+void session_restore(int fd, int protocol, bool negotiated, bool oob);
+
+#endif

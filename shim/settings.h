@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* settings.h - the environment as it was when the program was started, read once. */
+#ifndef CPRSHIM_SHIM_SETTINGS_H
+#define CPRSHIM_SHIM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * struct settings - what the environment says
+ * @binary:	CPRSHIM_BINARY: replacement; NULL: the path that the VMM was started by
+ * @method:	CPRSHIM_METHOD: "auto" or "exec"
+ * @rundir:	CPRSHIM_RUNDIR, or NULL
+ * @runtime_dir: XDG_RUNTIME_DIR, or NULL
+ * @timeout_s:	CPRSHIM_TIMEOUT: seconds that an update may take before it is undone
+ * @log_level:	CPRSHIM_LOG: error, warning, info, debug (enum log_level)
+ * @log_file:	CPRSHIM_LOGFILE, or NULL for stderr
+ * @state_fd:	CPRSHIM_STATE: descriptor of the CPR state that this process was exec'd with, or -1
+ * @probe_fd:	CPRSHIM_PROBE: descriptor that a probe answers on, or -1
+ *
+ * The strings live as long as the process.
+ */
+struct settings {
+	const char *binary;
+	const char *method;
+	const char *rundir;
+	const char *runtime_dir;
+	unsigned int timeout_s;
+	int log_level;
+	const char *log_file;
+	int state_fd;
+	int probe_fd;
+};
+
+extern struct settings settings;
+
+void settings_read(char *const envp[]);
+int settings_hide(const char *own_path, char *const original[], const char *module_dir);
+char **settings_environment(char *const original[], const char *own_path, const char *preload,
+			    const char *const extra[]);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* slots.c - the shim's own descriptors; see slots.h. */
+#include "slots.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "../state/fdtable.h"
+#include "real.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+/* Where ours begin when the limit on open files allows it; some programs still use select() below 1024. */
+#define BASE_WANTED 700
+
+static int base = BASE_WANTED;
+static uint8_t owned[FDTABLE_SLOTS];
+
+/**
+ * slots_setup() - choose the numbers, by the limit on open files
+ *
+ * Called once, before main().
+ */
+void slots_setup(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < 1024)
+		base = (int)limit.rlim_cur / 2;
+}
+
+/**
+ * slots_park() - take a second, high number for an open file
+ * @fd: stays the caller's
+ *
+ * Return: the number, close-on-exec, or a negative errno.
+ */
+int slots_park(int fd)
+{
+	int high = real(fcntl)(fd, F_DUPFD_CLOEXEC, base);
+
+	if (high < 0)
+		return -errno;
+	return slots_adopt(high);
+}
+
+/**
+ * slots_move() - give an open file a high number instead of its own
+ * @fd: closed in any case
+ *
+ * Return: the number, close-on-exec, or a negative errno.
+ */
+int slots_move(int fd)
+{
+	int high = slots_park(fd);
+
+	real(close)(fd);
+	return high;
+}
+
+/**
+ * slots_memfd() - make a memfd of our own
+ * @name: as it appears in /proc/PID/fd
+ *
+ * Return: its number, sealable, not executable where the kernel knows that, or a negative errno.
+ */
+int slots_memfd(const char *name)
+{
+	int fd = real(memfd_create)(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = real(memfd_create)(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? -errno : slots_move(fd);
+}
+
+/**
+ * slots_adopt() - count a descriptor as ours
+ * @fd: its number
+ *
+ * Return: @fd, or -EMFILE where the number is too high for us; it is then closed.
+ */
+int slots_adopt(int fd)
+{
+	if (fd < 0 || (unsigned int)fd >= FDTABLE_SLOTS) {
+		real(close)(fd);
+		return -EMFILE;
+	}
+	__atomic_store_n(&owned[fd], 1, __ATOMIC_RELEASE);
+	return fd;
+}
+
+/** slots_close() - close one of ours; a negative number is ignored. Return: -1, for the variable that held it. */
+int slots_close(int fd)
+{
+	if (fd >= 0) {
+		slots_give_up(fd);
+		real(close)(fd);
+	}
+	return -1;
+}
+
+/** slots_owns() - is this descriptor ours? Async-signal-safe. */
+bool slots_owns(int fd)
+{
+	return fd >= 0 && (unsigned int)fd < FDTABLE_SLOTS && __atomic_load_n(&owned[fd], __ATOMIC_ACQUIRE);
+}
+
+/** slots_give_up() - a descriptor of ours is QEMU's from now on */
+void slots_give_up(int fd)
+{
+	if (fd >= 0 && (unsigned int)fd < FDTABLE_SLOTS)
+		__atomic_store_n(&owned[fd], 0, __ATOMIC_RELEASE);
+}

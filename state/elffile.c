@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* elffile.c - can a file be started with a library preloaded? See elffile.h. */
+#include "elffile.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define NATIVE_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_MACHINE EM_AARCH64
+#else
+#error "this machine is not known yet"
+#endif
+
+static bool has_interpreter(const uint8_t *buf, size_t len, const Elf64_Ehdr *header)
+{
+	for (size_t i = 0; i < header->e_phnum; i++) {
+		size_t at = header->e_phoff + i * sizeof(Elf64_Phdr);
+		Elf64_Phdr ph;
+
+		if (at > len || len - at < sizeof(ph))
+			return false;
+		memcpy(&ph, buf + at, sizeof(ph));
+		if (ph.p_type == PT_INTERP)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * elffile_check() - look at the beginning of a file
+ * @buf:     its first ELFFILE_BYTES bytes, or all of it
+ * @len:     how many
+ * @ret_why: on failure: half a sentence about the file, constant
+ *
+ * Return: 0 for a dynamically linked program of this machine, else -ENOEXEC.
+ */
+int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
+{
+	Elf64_Ehdr header;
+
+	*ret_why = "is not an ELF program";
+	if (len < sizeof(header) || memcmp(buf, ELFMAG, SELFMAG) != 0)
+		return -ENOEXEC;
+	memcpy(&header, buf, sizeof(header));
+	*ret_why = "is a program for another kind of processor";
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != NATIVE_MACHINE)
+		return -ENOEXEC;
+	*ret_why = "is not a program";
+	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
+		return -ENOEXEC;
+	*ret_why = "is statically linked: libcprshim.so cannot be loaded into it";
+	if (header.e_phentsize != sizeof(Elf64_Phdr) || !has_interpreter(buf, len, &header))
+		return -ENOEXEC;
+	return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* elffile.h - can a file be started with a library preloaded? Read from its first bytes. */
+#ifndef CPRSHIM_STATE_ELFFILE_H
+#define CPRSHIM_STATE_ELFFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ELFFILE_BYTES 4096u /* enough for the header and the program headers of any linker's output */
+
+int elffile_check(const uint8_t *buf, size_t len, const char **ret_why);
+
+#endif

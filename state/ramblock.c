@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ramblock.c - QEMU's list of RAM blocks; see ramblock.h. */
+#include "ramblock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE 4096u
+
+/*
+ * A line is: name, page size (a number and a unit), offset, used, total, and from 8.1 on address and "ro" or "rw". A name may
+ * be empty and never holds a space, so the fields are counted from the right of the page size's unit.
+ */
+static bool parse_line(const char *line, size_t len, struct ramblock *ret)
+{
+	char text[512], name[RAMBLOCK_NAME];
+	uint64_t offset, host = 0;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	memset(ret, 0, sizeof(*ret));
+	ret->fd = -1;
+	char *hex = strstr(text, " 0x");
+	if (!hex || sscanf(hex, " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64 " 0x%" SCNx64, &offset, &ret->used, &ret->max,
+			   &host) < 3)
+		return false;
+	*hex = '\0';
+	/* What is left is "name size unit", or "size unit". */
+	char extra[16], extra2[16];
+	int words = sscanf(text, "%255s %15s %15s", name, extra, extra2);
+	if (words == 3)
+		memcpy(ret->name, name, sizeof(name));
+	ret->host = host;
+	return words >= 2;
+}
+
+/**
+ * ramblock_parse() - read the output of "info ramblock"
+ * @text:      what QEMU printed, the heading included
+ * @ret:       the blocks, in QEMU's order
+ * @max:       how many fit
+ * @ret_count: how many there are
+ *
+ * Return: 0, -EBADMSG where a line is not understood, -E2BIG.
+ */
+int ramblock_parse(const char *text, struct ramblock *ret, size_t max, size_t *ret_count)
+{
+	size_t n = 0;
+
+	text = strchr(text, '\n'); /* the heading */
+	while (text && *++text) {
+		size_t len = strcspn(text, "\r\n");
+
+		if (len) {
+			if (n == max)
+				return -E2BIG;
+			if (!parse_line(text, len, &ret[n]))
+				return -EBADMSG;
+			n++;
+		}
+		text = strchr(text, '\n');
+	}
+	*ret_count = n;
+	return n ? 0 : -EBADMSG;
+}
+
+static uint64_t page_round(uint64_t size)
+{
+	return (size + PAGE - 1) / PAGE * PAGE;
+}
+
+/* The k-th mapping of a size, by order of creation; NULL where there are fewer. */
+static const struct ramblock_mapping *kth_of_size(const struct ramblock_mapping *maps, size_t count, uint64_t size,
+						  size_t k)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t before = 0;
+
+		if (maps[i].size != size)
+			continue;
+		for (size_t j = 0; j < count; j++)
+			before += maps[j].size == size && maps[j].seq < maps[i].seq;
+		if (before == k)
+			return &maps[i];
+	}
+	return NULL;
+}
+
+static const struct ramblock_mapping *by_address(const struct ramblock_mapping *maps, size_t count, uint64_t addr)
+{
+	for (size_t i = 0; i < count; i++)
+		if (maps[i].addr == addr)
+			return &maps[i];
+	return NULL;
+}
+
+/**
+ * ramblock_assign() - find the mapping of each block that has a name
+ * @blocks:    the blocks, in QEMU's order; host, fd and offset are filled in
+ * @count:     how many
+ * @maps:      the mappings
+ * @map_count: how many
+ * @ret_why:   on failure: the name of the block without a mapping
+ *
+ * Return: 0, or -ENOENT.
+ */
+int ramblock_assign(struct ramblock *blocks, size_t count, const struct ramblock_mapping *maps, size_t map_count,
+		    const char **ret_why)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct ramblock_mapping *map;
+		size_t before = 0;
+
+		if (!blocks[i].name[0])
+			continue;
+		for (size_t j = 0; j < i; j++)
+			before += page_round(blocks[j].max) == page_round(blocks[i].max);
+		map = blocks[i].host ? by_address(maps, map_count, blocks[i].host) :
+				       kth_of_size(maps, map_count, page_round(blocks[i].max), before);
+		if (!map || map->size != page_round(blocks[i].max)) {
+			*ret_why = blocks[i].name;
+			return -ENOENT;
+		}
+		blocks[i].host = map->addr;
+		blocks[i].fd = map->fd;
+		blocks[i].offset = map->offset;
+	}
+	return 0;
+}
+
+/** ramblock_find() - a block by its name, or NULL */
+const struct ramblock *ramblock_find(const struct ramblock *blocks, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(blocks[i].name, name))
+			return &blocks[i];
+	return NULL;
+}

@@ -1,0 +1,24 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# /init of the Linux test guest: loads drivers, sets up the network, then the worker runs on the serial console.
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sys /sys
+/bin/busybox mount -t devtmpfs dev /dev
+# Nothing of the kernel's own may come between the worker's lines.
+echo 1 >/proc/sys/kernel/printk
+
+while read -r module; do
+	/bin/busybox insmod "/lib/modules/$module"
+done </lib/modules/order
+
+# guest_ip=ADDRESS/BITS on the kernel command line, which is also in our environment.
+if [ -n "$guest_ip" ]; then
+	/bin/busybox ip link set lo up
+	/bin/busybox ip link set eth0 up
+	/bin/busybox ip address add "$guest_ip" dev eth0
+	# A TCP echo service, for connections that must outlive an update.
+	/bin/busybox nc -ll -p 7 -e /bin/busybox cat </dev/null >/dev/null 2>&1 &
+fi
+
+exec </dev/ttyS0 >/dev/ttyS0 2>&1
+exec /bin/worker

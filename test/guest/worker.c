@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the Linux test guest runs: shows on its serial console that time, RAM and disk come through an update unharmed.
+ *
+ *   C <n> <uptime>           every 100 ms
+ *   RAM ok <passes>          a pattern in RAM (ram_mib=, 64) was checked once more and partly rewritten
+ *   DISK ok <records>        every second: numbered, checksummed records were written to /dev/vda and read back
+ *   RAM BAD ..., DISK BAD ...
+ * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), poweroff.
+ */
+#define _GNU_SOURCE /* O_DIRECT */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/reboot.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/fs.h>
+
+enum {
+	RECORD_SIZE = 4096,
+	RECORD_WORDS = RECORD_SIZE / 8,
+	RECORDS_MAX = 4096,
+	CHUNK = 1 << 20,
+	TICK_MS = 100,
+	RECORD_PAUSE_MS = 4,
+	RAM_PAUSE_MS = 10,
+};
+
+static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
+static volatile unsigned long ticks, records, passes, bad;
+
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+	char line[200];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		return;
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length++] = '\n';
+	pthread_mutex_lock(&output_lock);
+	for (int done = 0; done < length;) {
+		ssize_t n = write(1, line + done, (size_t)(length - done));
+
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n > 0)
+			done += (int)n;
+	}
+	pthread_mutex_unlock(&output_lock);
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+static double uptime(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint64_t mix(uint64_t value)
+{
+	value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9ULL;
+	value = (value ^ value >> 27) * 0x94d049bb133111ebULL;
+	return value ^ value >> 31;
+}
+
+static void *count(void *unused)
+{
+	struct timespec due;
+
+	(void)unused;
+	clock_gettime(CLOCK_MONOTONIC, &due);
+	for (;;) {
+		say("C %lu %.2f", ++ticks, uptime());
+		due.tv_nsec += TICK_MS * 1000000;
+		if (due.tv_nsec >= 1000000000) {
+			due.tv_nsec -= 1000000000;
+			due.tv_sec++;
+		}
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+	}
+	return NULL;
+}
+
+/* --- RAM: every word is a function of its place and its chunk's generation --- */
+
+static uint64_t ram_word(size_t index, uint64_t generation)
+{
+	return index * 0x9e3779b97f4a7c15ULL ^ generation * 0xc2b2ae3d27d4eb4fULL;
+}
+
+static void *check_ram(void *mib)
+{
+	size_t chunks = (size_t)mib, words = CHUNK / sizeof(uint64_t);
+	uint64_t *ram = mmap(NULL, chunks * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *generation = calloc(chunks, sizeof(*generation));
+
+	if (ram == MAP_FAILED || !generation) {
+		say("RAM BAD no memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < chunks * words; i++)
+		ram[i] = ram_word(i, 0);
+	for (;;) {
+		for (size_t chunk = 0; chunk < chunks; chunk++) {
+			/* Each pass writes every other chunk anew, so that old RAM would be noticed as well as lost RAM. */
+			bool rewrite = (chunk ^ passes) & 1;
+
+			for (size_t i = chunk * words; i < (chunk + 1) * words; i++) {
+				if (ram[i] != ram_word(i, generation[chunk])) {
+					bad++;
+					say("RAM BAD word %zu is %016llx", i, (unsigned long long)ram[i]);
+					break;
+				}
+			}
+			if (rewrite) {
+				generation[chunk]++;
+				for (size_t i = chunk * words; i < (chunk + 1) * words; i++)
+					ram[i] = ram_word(i, generation[chunk]);
+			}
+			pause_ms(RAM_PAUSE_MS);
+		}
+		say("RAM ok %lu", ++passes);
+	}
+	return NULL;
+}
+
+/* --- disk: record n lies at n modulo the number of places; words 0 and 1 are its number and checksum --- */
+
+static void make_record(uint64_t *record, uint64_t number)
+{
+	uint64_t sum = 0;
+
+	record[0] = number;
+	for (size_t i = 2; i < RECORD_WORDS; i++) {
+		record[i] = mix(number * RECORD_WORDS + i);
+		sum = (sum << 1 | sum >> 63) ^ record[i];
+	}
+	record[1] = sum;
+}
+
+static void disk_bad(const char *what, unsigned long number)
+{
+	bad++;
+	say("DISK BAD %s at record %lu: %s", what, number, strerror(errno));
+}
+
+static void *use_disk(void *unused)
+{
+	uint64_t *record = aligned_alloc(RECORD_SIZE, RECORD_SIZE), *found = aligned_alloc(RECORD_SIZE, RECORD_SIZE);
+	int fd = open("/dev/vda", O_RDWR | O_DIRECT);
+	double told = uptime();
+	uint64_t size = 0, places;
+
+	(void)unused;
+	if (fd < 0 || !record || !found || ioctl(fd, BLKGETSIZE64, &size) || size < RECORD_SIZE) {
+		say("DISK none");
+		return NULL;
+	}
+	places = size / RECORD_SIZE < RECORDS_MAX ? size / RECORD_SIZE : RECORDS_MAX;
+	for (unsigned long number = 1;; number++) {
+		/* An older record, anywhere among those that are still there. */
+		uint64_t oldest = number > places ? number - places + 1 : 1;
+		uint64_t older = oldest + mix(number) % (number - oldest + 1);
+
+		make_record(record, number);
+		errno = 0;
+		if (pwrite(fd, record, RECORD_SIZE, (off_t)(number % places * RECORD_SIZE)) != RECORD_SIZE)
+			disk_bad("write", number);
+		if (number % 64 == 0 && fdatasync(fd))
+			disk_bad("sync", number);
+		make_record(record, older);
+		if (pread(fd, found, RECORD_SIZE, (off_t)(older % places * RECORD_SIZE)) != RECORD_SIZE)
+			disk_bad("read", older);
+		else if (memcmp(record, found, RECORD_SIZE))
+			disk_bad("content", older);
+		records = number;
+		if (uptime() - told >= 1) {
+			told = uptime();
+			say("DISK ok %lu", number);
+		}
+		pause_ms(RECORD_PAUSE_MS);
+	}
+	return NULL;
+}
+
+static void command(const char *line)
+{
+	if (!strcmp(line, "status")) {
+		say("STATUS uptime=%.2f ticks=%lu records=%lu passes=%lu bad=%lu", uptime(), ticks, records, passes, bad);
+	} else if (!strcmp(line, "flush")) {
+		sync();
+		say("FLUSHED");
+	} else if (!strcmp(line, "poweroff")) {
+		sync();
+		reboot(RB_POWER_OFF);
+	} else if (*line) {
+		say("UNKNOWN %s", line);
+	}
+}
+
+int main(void)
+{
+	const char *ram_mib = getenv("ram_mib");
+	size_t mib = ram_mib ? strtoul(ram_mib, NULL, 10) : 64;
+	struct termios terminal;
+	pthread_t thread;
+	char line[80];
+
+	if (!tcgetattr(0, &terminal)) {
+		terminal.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+		terminal.c_oflag &= ~(tcflag_t)OPOST;
+		tcsetattr(0, TCSANOW, &terminal);
+	}
+	pthread_create(&thread, NULL, count, NULL);
+	pthread_create(&thread, NULL, check_ram, (void *)(mib ? mib : 1));
+	pthread_create(&thread, NULL, use_disk, NULL);
+	for (;;) {
+		if (fgets(line, sizeof(line), stdin)) {
+			line[strcspn(line, "\r\n")] = 0;
+			command(line);
+		} else {
+			clearerr(stdin);
+			pause_ms(TICK_MS);
+		}
+	}
+}

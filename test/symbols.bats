@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What libcprshim.so shows to the process that it is preloaded into: the hooks, and nothing that could meet QEMU's own names.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	export LC_ALL=C
+	srcdir=${CPRSHIM_SRCDIR:-$BATS_TEST_DIRNAME/..}
+	shim=${SHIM:-${CPRSHIM_BUILDDIR:-$srcdir}/.libs/libcprshim.so}
+}
+
+@test "libcprshim.so exports the symbols of hooks.def and nothing else" {
+	sh "$srcdir/scripts/gen-map.sh" "$srcdir/shim/hooks.def" --list >"$BATS_TEST_TMPDIR/expected"
+	nm -D --defined-only "$shim" | awk '{ print $NF }' | sort >"$BATS_TEST_TMPDIR/exported"
+	diff -u "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/exported"
+}
+
+@test "every exported symbol is a function" {
+	run -0 sh -c 'nm -D --defined-only "$1" | awk "\$2 != \"T\""' sh "$shim"
+	echo "$output"
+	[ -z "$output" ]
+}
+
+@test "each symbol of hooks.def is libc's" {
+	libc=$(ldd "$shim" | awk '$1 == "libc.so.6" { print $3 }')
+	nm -D --defined-only "$libc" | awk '{ sub(/@.*/, "", $NF); print $NF }' | sort -u >"$BATS_TEST_TMPDIR/libc"
+	sh "$srcdir/scripts/gen-map.sh" "$srcdir/shim/hooks.def" --list >"$BATS_TEST_TMPDIR/hooks"
+	run -0 comm -23 "$BATS_TEST_TMPDIR/hooks" "$BATS_TEST_TMPDIR/libc"
+	echo "$output"
+	[ -z "$output" ]
+}
+
+@test "hooks.def uses each number once" {
+	run -0 sh -c 'sed -n "s/^HOOK(\([^,]*\),.*/\1/p" "$1" | sort | uniq -d' sh "$srcdir/shim/hooks.def"
+	echo "$output"
+	[ -z "$output" ]
+}
+
+@test "thread-local variables need no __tls_get_addr, which may call malloc" {
+	run -0 nm -D --undefined-only "$shim"
+	[[ $output != *__tls_get_addr* ]]
+	run -0 readelf --wide --relocs "$shim"
+	[[ $output != *DTPMOD* && $output != *DTPOFF* && $output != *TLSDESC* ]]
+}
+
+@test "there are no text relocations" {
+	run -0 readelf --wide --dynamic "$shim"
+	[[ $output != *TEXTREL* ]]
+}
+
+@test "the library is bound at start and never unloaded" {
+	run -0 readelf --wide --dynamic "$shim"
+	[[ $output == *NODELETE* ]]
+	[[ $output == *NOW* ]]
+}
+
+@test "what it needs cannot meet QEMU's own copies: libc and libraries with versioned symbols" {
+	run -0 sh -c 'readelf --wide --dynamic "$1" | sed -n "s/.*NEEDED.*\[\(.*\)\]/\1/p" | sort' sh "$shim"
+	echo "$output"
+	for library in $output; do
+		[[ $library =~ ^(libc\.so\.6|libjansson\.so\.4|libpthread\.so\.0|libdl\.so\.2)$ ]]
+	done
+}
+
+@test "every symbol that it takes from jansson is versioned" {
+	run -0 nm -D --undefined-only --with-symbol-versions "$shim"
+	while read -r _ symbol; do
+		[[ $symbol != json_* || $symbol == *@* ]] || { echo "$symbol"; false; }
+	done <<<"$output"
+}

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Pings an address at a steady rate and counts what was lost or doubled, and the longest gaps.
+
+To be run in the test's network namespace. On SIGTERM it waits for late answers, prints a JSON summary and exits 0 if
+nothing was lost or doubled, else 1. A packet that could not be sent (ENOBUFS and the like) counts as lost.
+Needs CAP_NET_RAW.
+"""
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+
+
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def echo_request(identifier, number):
+    payload = struct.pack("!Q", number) + bytes(48)
+    header = struct.pack("!BBHHH", 8, 0, 0, identifier, number & 0xffff)
+    return struct.pack("!BBHHH", 8, 0, checksum(header + payload), identifier, number & 0xffff) + payload
+
+
+class Pinger:
+    def __init__(self, options):
+        self.options = options
+        self.identifier = os.getpid() & 0xffff
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.setblocking(False)
+        self.sent_at = {}
+        self.answered = set()
+        self.sent = 0
+        self.doubled = 0
+        self.send_errors = 0
+        self.last_answer = None
+        self.longest_gap = 0.0
+        self.longest_trip = 0.0
+
+    def receive(self, seconds):
+        if not select.select([self.socket], [], [], max(0, seconds))[0]:
+            return
+        while True:
+            try:
+                packet = self.socket.recv(2048)
+            except BlockingIOError:
+                return
+            header = (packet[0] & 15) * 4
+            kind, _, _, identifier, _ = struct.unpack("!BBHHH", packet[header:header + 8])
+            if kind != 0 or identifier != self.identifier or len(packet) < header + 16:
+                continue
+            number = struct.unpack("!Q", packet[header + 8:header + 16])[0]
+            now = time.monotonic()
+            if number in self.answered:
+                self.doubled += 1
+                continue
+            self.answered.add(number)
+            self.longest_trip = max(self.longest_trip, now - self.sent_at.get(number, now))
+            if self.last_answer is not None:
+                self.longest_gap = max(self.longest_gap, now - self.last_answer)
+            self.last_answer = now
+
+    def run(self):
+        stop = []
+        signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+        signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+        print("ready", flush=True)
+        due = time.monotonic()
+        while not stop and (not self.options.count or self.sent < self.options.count):
+            now = time.monotonic()
+            if now >= due:
+                self.sent_at[self.sent] = now
+                try:
+                    self.socket.sendto(echo_request(self.identifier, self.sent), (self.options.address, 0))
+                except OSError:
+                    self.send_errors += 1
+                self.sent += 1
+                due += 1 / self.options.rate
+            self.receive(due - time.monotonic())
+        limit = time.monotonic() + self.options.drain
+        while len(self.answered) < self.sent and time.monotonic() < limit:
+            self.receive(0.05)
+        lost = sorted(set(range(self.sent)) - self.answered)
+        ok = not lost and not self.doubled
+        print(json.dumps({
+            "ok": ok, "sent": self.sent, "received": len(self.answered), "lost": len(lost), "doubled": self.doubled,
+            "send_errors": self.send_errors, "first_lost": lost[:20],
+            "longest_gap_ms": round(1000 * self.longest_gap, 1), "longest_trip_ms": round(1000 * self.longest_trip, 1),
+        }), flush=True)
+        return 0 if ok else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("address")
+    parser.add_argument("--rate", type=float, default=100, help="packets a second")
+    parser.add_argument("--count", type=int, default=0, help="end by itself after so many")
+    parser.add_argument("--drain", type=float, default=1, help="seconds to wait for late answers at the end")
+    sys.exit(Pinger(parser.parse_args()).run())
+
+
+main()

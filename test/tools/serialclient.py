@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stays on a test guest's serial line for the whole test and proves that no byte is lost, doubled or reordered.
+
+The guest's "T <n>" lines must rise by one and say pattern-ok. With --rate it sends bytes 0x80 to 0xff in rising order,
+and each must be echoed once ("E <hex>"), in order. Lines written to its standard input are sent as they are, so a test
+can give commands. With --linux the guest is that of scripts/make-linux-guest: lines "C <n> <uptime>" count, and BAD
+in any line is a problem; then nothing is sent but lines of standard input, whole. On SIGTERM it waits for open
+echoes, prints a JSON summary and exits 0 if all was well, else 1.
+"""
+import argparse
+import json
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import time
+
+KNOWN = re.compile(rb"^(G cprshim test guest|R ready|D \d+|T \d+ (pattern-ok|BAD)|E [0-9a-f]{2}"
+                   rb"|M [0-9a-f]{8} [0-9a-f]{8} (ok|BAD)|F [01]|P \d+|V (ok|BAD) \d+( \d+)?|A( BAD)?( \d+)*|B busy)$")
+
+LINUX_TICK = re.compile(rb"^C \d+ [0-9.]+$")
+
+
+class Client:
+    def __init__(self, options):
+        self.options = options
+        self.socket = None
+        self.buffer = b""
+        self.counter = None
+        self.first_counter = None
+        self.ticks = 0
+        self.last_tick = None
+        self.longest_gap_ms = 0.0
+        self.gap_at = None
+        self.sent = 0
+        self.echoed = 0
+        self.commands = []
+        self.answers = []
+        self.problems = []
+        self.first_line = True
+        self.eof = False
+        self.log = open(options.log, "wb", buffering=0) if options.log else None
+
+    def connect(self):
+        """Connects, waiting a while for a server that is just starting."""
+        limit = time.monotonic() + 5
+        while True:
+            try:
+                if self.options.fd is not None:
+                    self.socket = socket.socket(fileno=self.options.fd)
+                else:
+                    self.socket = socket.socket(socket.AF_UNIX)
+                    self.socket.connect(self.options.socket)
+                return
+            except OSError:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.02)
+
+    def problem(self, text):
+        if len(self.problems) < 50:
+            self.problems.append(text)
+
+    def on_tick(self, line):
+        now = time.monotonic()
+        self.ticks += 1
+        number = int(line.split()[1])
+        if self.counter is not None and number != self.counter + 1:
+            self.problem("tick %d after tick %d" % (number, self.counter))
+        if self.last_tick is not None and 1000 * (now - self.last_tick) > self.longest_gap_ms:
+            self.longest_gap_ms = 1000 * (now - self.last_tick)
+            self.gap_at = number
+        if self.first_counter is None:
+            self.first_counter = number
+        self.counter = number
+        self.last_tick = now
+        if line.endswith(b"BAD"):
+            self.problem(line.decode())
+
+    def on_echo(self, byte):
+        if byte < 0x80:
+            if not self.commands or self.commands.pop(0) != byte:
+                self.problem("echo of command %02x that is not due" % byte)
+            return
+        expected = 0x80 + self.echoed % 128
+        if byte != expected or self.echoed >= self.sent:
+            self.problem("echo %02x instead of %02x (number %d)" % (byte, expected, self.echoed))
+        self.echoed += 1
+
+    def on_line(self, line):
+        line = line.rstrip(b"\r")
+        if self.log:
+            self.log.write(b"%.6f %s\n" % (time.time(), line))
+        # We may have come in the middle of a line.
+        first, self.first_line = self.first_line, False
+        if self.options.linux:
+            if LINUX_TICK.match(line):
+                self.on_tick(line)
+            elif b"BAD" in line:
+                self.problem(line.decode("utf-8", "replace"))
+            elif not line.startswith((b"DISK ok", b"RAM ok")):
+                self.answers.append(line.decode("utf-8", "replace"))
+        elif not KNOWN.match(line):
+            if not first:
+                self.problem("unknown line %r" % line[:80])
+        elif line.startswith(b"T "):
+            if not first:
+                self.on_tick(line)
+        elif line.startswith(b"E "):
+            self.on_echo(int(line[2:], 16))
+        else:
+            self.answers.append(line.decode())
+            if b"BAD" in line:
+                self.problem(line.decode())
+
+    def receive(self, seconds, with_input=True):
+        watched = [self.socket] + ([0] if with_input and self.options.stdin else [])
+        ready = select.select(watched, [], [], max(0, seconds))[0]
+        if 0 in ready:
+            data = os.read(0, 4096)
+            if not data:
+                self.options.stdin = False
+            if self.options.linux:
+                self.socket.sendall(data)
+                return
+            for byte in data.replace(b"\n", b""):
+                self.commands.append(byte)
+                self.socket.sendall(bytes([byte]))
+        if self.socket not in ready:
+            return
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.eof = True
+            return
+        self.buffer += data
+        while b"\n" in self.buffer:
+            line, self.buffer = self.buffer.split(b"\n", 1)
+            self.on_line(line)
+
+    def run(self):
+        stop = []
+        signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+        signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+        self.connect()
+        print("ready", flush=True)
+        due = time.monotonic()
+        interval = 1 / self.options.rate if self.options.rate else None
+        while not stop and not self.eof and (not self.options.ticks or self.ticks < self.options.ticks):
+            if interval and time.monotonic() >= due:
+                try:
+                    self.socket.sendall(bytes([0x80 + self.sent % 128]))
+                except OSError as error:
+                    self.problem("send: %s" % error)
+                    break
+                self.sent += 1
+                due += interval
+            self.receive(min(0.05, max(0.0005, due - time.monotonic())) if interval else 0.05)
+        limit = time.monotonic() + self.options.drain
+        while (self.echoed < self.sent or self.commands) and not self.eof and time.monotonic() < limit:
+            self.receive(0.02, with_input=False)
+        if self.eof:
+            self.problem("the connection was closed")
+        if self.echoed != self.sent:
+            self.problem("%d bytes sent, %d echoed" % (self.sent, self.echoed))
+        if self.counter is None:
+            self.problem("no tick at all")
+        print(json.dumps({
+            "ok": not self.problems, "problems": self.problems, "sent": self.sent, "echoed": self.echoed,
+            "first_tick": self.first_counter, "last_tick": self.counter,
+            "longest_gap_ms": round(self.longest_gap_ms, 1), "longest_gap_before": self.gap_at,
+            "answers": self.answers,
+        }), flush=True)
+        return 1 if self.problems else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("socket", nargs="?")
+    parser.add_argument("--fd", type=int, help="an inherited connected socket instead of a path")
+    parser.add_argument("--rate", type=float, default=0, help="sequence bytes a second")
+    parser.add_argument("--drain", type=float, default=5, help="seconds to wait for open echoes at the end")
+    parser.add_argument("--stdin", action="store_true", help="pass on command bytes from standard input")
+    parser.add_argument("--ticks", type=int, default=0, help="end by itself after so many ticks")
+    parser.add_argument("--linux", action="store_true", help="the guest is the Linux one")
+    parser.add_argument("--log", help="all lines with times go to this file")
+    sys.exit(Client(parser.parse_args()).run())
+
+
+main()
