@@ -22,6 +22,7 @@
 #include "../shim/tty.h"
 #include "argv.h"
 #include "control.h"
+#include "fault.h"
 #include "first.h"
 #include "rollback.h"
 #include "service.h"
@@ -207,6 +208,8 @@ static int adopt_descriptors(const struct cprstate *state)
 		if (rc)
 			return rc;
 	}
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		table_note_inherited(fd);
 	for (uint32_t i = 0; i < state->termios_count; i++) {
 		struct termios term;
 
@@ -233,7 +236,8 @@ static void look_as_before(char **exec_argv)
 	for (size_t i = 0; i < n; i++)
 		if (!exec_argv[i])
 			return;
-	prctl(PR_SET_MM, PR_SET_MM_ARG_END, exec_argv[n], 0, 0);
+	if (prctl(PR_SET_MM, PR_SET_MM_ARG_END, exec_argv[n], 0, 0))
+		log_debug("the command line keeps its last arguments: %s", strerror(errno));
 }
 
 /**
@@ -272,14 +276,18 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	adopt_binary(&state->binary[way_back ? 0 : 1]);
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
 	service_catch_signal();
+	first_lifecycle();
 	if (!way_back) {
 		rollback_capture_stderr();
 		rc = rollback_arm(state, state_fd);
 	}
+	fault_program("start");
 	if (!rc)
 		rc = table_setup(vm.generation);
 	if (!rc)
 		rc = adopt_descriptors(state);
+	if (!rc)
+		table_arm(); /* -daemonize has been done: no fork of the VM's own is to come */
 	if (rc)
 		rollback_now("the new program could not take over: %s", strerror(-rc));
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path);

@@ -93,6 +93,8 @@ void execute_here(struct execution *e)
 	set_cloexec(e);
 	/* No exit signal: QEMU's own waiting for children must not meet it. */
 	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
+	if (vm.journal)
+		vm.journal->holder = holder_pid;
 	vm_mark(JOURNAL_EXEC);
 	syscall(SYS_execveat, e->fd, "", e->argv, e->envp, AT_EMPTY_PATH);
 	int saved = errno;
@@ -103,12 +105,6 @@ void execute_here(struct execution *e)
 	sigaction(SIGUSR2, &before, NULL);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	errno = saved;
-}
-
-/** execute_holder_pid() - pid of the holder that the last exec left behind; -1 where there is none */
-int execute_holder_pid(void)
-{
-	return holder_pid;
 }
 
 /**

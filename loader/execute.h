@@ -43,6 +43,5 @@ void execute_keep(struct execution *e, int fd);
 int execute(struct execution *e);
 void execute_here(struct execution *e);
 bool execute_on_signal(void);
-int execute_holder_pid(void);
 
 #endif

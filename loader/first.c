@@ -25,6 +25,7 @@
 #include "../shim/tty.h"
 #include "argv.h"
 #include "control.h"
+#include "fault.h"
 #include "pins.h"
 #include "rollback.h"
 #include "service.h"
@@ -53,6 +54,8 @@ static void in_forked_child(void)
 
 static void main_loop_ready(void)
 {
+	if (guard_role() == SHIM_SUCCESSOR)
+		fault_program("init");
 	if (started || guard_role() != SHIM_VMM)
 		return;
 	started = true;
@@ -162,6 +165,8 @@ char **first_start(char **argv, char **envp)
 	int rc = remember(argv, envp);
 	if (!rc)
 		rc = table_setup(0);
+	if (!rc)
+		note_inherited();
 	settings_hide(vm.own_path, envp, "");
 	const char *config = rc ? NULL : service_prepare_monitor();
 	if (!config) {
@@ -169,7 +174,6 @@ char **first_start(char **argv, char **envp)
 		return NULL;
 	}
 	guard_set_role(SHIM_VMM);
-	note_inherited();
 	service_catch_signal();
 	first_lifecycle();
 	const char *const extra[] = { "-readconfig", config, NULL };

@@ -11,6 +11,7 @@
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
+#include "fault.h"
 #include "qmp.h"
 #include "vm.h"
 #include "wire.h"
@@ -190,6 +191,10 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 		return -EIO;
 	}
 	vm_mark(JOURNAL_SAVED);
+	if (fault_at("save")) {
+		reasons_add(reasons, "the device state could not be saved: as asked for by CPRSHIM_FAULT");
+		return -EIO;
+	}
 	return expect_paused(deadline_ns, reasons);
 }
 

@@ -294,7 +294,6 @@ static void put_shim(struct handover *h)
 		.control_fd = control_listener(),
 		.requester_fd = h->requester,
 		.holder_fd = h->exec.holder_pipe,
-		.holder_pid = -1,
 		.own_path = vm.own_path,
 		.socket_path = control_path(),
 	};

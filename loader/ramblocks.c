@@ -10,6 +10,7 @@
 
 #include "../shim/ram.h"
 #include "../shim/real.h"
+#include "fault.h"
 #include "qmp.h"
 
 /* QEMU's own iterator (include/exec/cpu-common.h), where the binary exports it; the same from 7.2 to 10.0. */
@@ -119,7 +120,7 @@ static void compare(const struct cprstate *state, const struct ramblock *blocks,
 		const struct cpr_ram *want = &state->ram[i];
 		const struct ramblock *have = ramblock_find(blocks, count, want->name);
 
-		if (!have)
+		if (!have || fault_at("ram"))
 			reasons_add(reasons, "the new QEMU has no RAM block %s", want->name);
 		else if (have->max != want->max)
 			reasons_add(reasons, "RAM block %s has %" PRIu64 " bytes in the new QEMU, but %" PRIu64 " here",

@@ -16,6 +16,7 @@
 #include "../shim/log.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
+#include "../shim/table.h"
 #include "argv.h"
 #include "execute.h"
 #include "handover.h"
@@ -84,6 +85,7 @@ void rollback_release_stderr(void)
 	if (stderr_memfd < 0 || stderr_real < 0)
 		return;
 	real(dup2)(stderr_real, STDERR_FILENO);
+	table_refresh(STDERR_FILENO);
 	flush_stderr(last, sizeof(last));
 	if (log_descriptor() == stderr_real)
 		log_setup_descriptor(STDERR_FILENO);

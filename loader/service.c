@@ -14,6 +14,7 @@
 #include "../shim/log.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
+#include "../shim/table.h"
 #include "clock.h"
 #include "control.h"
 #include "entities.h"
@@ -87,6 +88,7 @@ const char *service_prepare_monitor(void)
 	if (qmp_private.fd < 0 || qemu < 0 || config < 0)
 		return NULL;
 	slots_give_up(qemu); /* QEMU closes it when it ends */
+	table_note_text(qemu, FDKIND_SHIM, HOOK_socketpair, "private monitor, QEMU's end");
 	int len = snprintf(text, sizeof(text),
 			   "[chardev \"cprshim\"]\n  backend = \"socket\"\n  fd = \"%d\"\n"
 			   "[mon \"cprshim\"]\n  mode = \"control\"\n  chardev = \"cprshim\"\n",

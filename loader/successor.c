@@ -28,6 +28,7 @@
 #include "clock.h"
 #include "control.h"
 #include "entities.h"
+#include "fault.h"
 #include "pins.h"
 #include "qmp.h"
 #include "ramblocks.h"
@@ -74,8 +75,9 @@ static int send_stream(int sock)
 		return -errno;
 	if (codec_crc32c(0, map, stream->length) != stream->crc)
 		rc = -EBADMSG;
-	while (!rc && done < stream->length) {
-		ssize_t n = send(sock, (char *)map + done, stream->length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+	size_t length = fault_at("load") ? stream->length * 9 / 10 : stream->length;
+	while (!rc && done < length) {
+		ssize_t n = send(sock, (char *)map + done, length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 		struct pollfd wait = { .fd = sock, .events = POLLOUT };
 
 		if (n > 0)
@@ -212,6 +214,11 @@ static int commit(char error[QMP_ERROR_MAX])
 		return 0;
 	}
 	vm.journal->committed = 1;
+	if (fault_at("cont")) {
+		vm.journal->committed = 0;
+		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, as asked for by CPRSHIM_FAULT");
+		return -EIO;
+	}
 	if (!qmp_do(&qmp_private, "cont", NULL, deadline, error)) {
 		vm_mark(JOURNAL_RUNNING);
 		return 0;
@@ -225,30 +232,30 @@ static int commit(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* Reads one line, or whatever ends with @end where it is not NULL, from a monitor's decoy. */
-static int expect(struct decoy *d, const char *end, uint64_t until)
+/* Takes what a monitor writes to its decoy, up to @prompt, or up to the end of the line that a JSON value ends on. */
+static int expect(struct decoy *d, const char *prompt, uint64_t until)
 {
-	struct jsonscan scan = { .depth = 0 };
-	size_t matched = 0, want = end ? strlen(end) : 0;
+	struct jsonscan scan = { 0 };
+	size_t matched = 0;
+	bool ended = false;
 
 	while (clock_now() < until) {
+		struct pollfd wait = { .fd = d->peer, .events = POLLIN };
 		char byte;
 		ssize_t n = decoy_read(d, &byte, 1);
 
 		if (n < 0)
 			return (int)n;
 		if (!n) {
-			struct pollfd wait = { .fd = d->peer, .events = POLLIN };
-
 			poll(&wait, 1, clock_left_ms(until));
-			continue;
-		}
-		if (end) {
-			matched = byte == end[matched] ? matched + 1 : byte == end[0];
-			if (matched == want)
+		} else if (prompt) {
+			matched = byte == prompt[matched] ? matched + 1 : byte == prompt[0];
+			if (!prompt[matched])
 				return 0;
-		} else if (jsonscan_feed(&scan, byte) == JSONSCAN_END) {
-			return 0;
+		} else {
+			ended |= jsonscan_feed(&scan, byte) == JSONSCAN_END;
+			if (ended && byte == '\n')
+				return 0;
 		}
 	}
 	return -ETIMEDOUT;
@@ -392,11 +399,15 @@ static void restore_signals(void *opaque)
 		setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/* Lets the old program's memory go: it takes its time, on the holder's side, while the guest runs. */
 static void release_holder(void)
 {
 	slots_close(vm.cpr_state->shim[0].holder_fd);
-	/* Its exit status is nobody's business, and it sends no signal. */
-	while (waitpid(-1, NULL, __WCLONE | WNOHANG) > 0)
+}
+
+static void reap_holder(void)
+{
+	while (vm.journal->holder > 0 && waitpid(vm.journal->holder, NULL, __WALL) < 0 && errno == EINTR)
 		;
 }
 
@@ -456,6 +467,7 @@ void successor_bring_up(void)
 	json_t *result = result_after_exec(&warnings);
 	reasons_free(&warnings);
 	control_finish(vm.cpr_state->shim[0].requester_fd, result);
+	reap_holder();
 	slots_close(vm.cpr_state->stream[0].fd);
 	slots_close(vm.cpr_state->binary[way_back ? 1 : 0].fd);
 	slots_close(settings.state_fd);

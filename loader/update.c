@@ -17,6 +17,7 @@
 #include "../shim/slots.h"
 #include "clock.h"
 #include "control.h"
+#include "fault.h"
 #include "handover.h"
 #include "pins.h"
 #include "preflight.h"
@@ -216,6 +217,8 @@ static void freeze_and_exec(struct attempt *a)
 	if (handover_write(&a->h, f, &a->plan, &a->reasons))
 		return;
 	/* The point of no return for this program: what fails from here on leads back by another exec. */
+	if (fault_at("exec"))
+		a->h.exec.fd = -1;
 	rc = execute(&a->h.exec);
 	reasons_add(&a->reasons, "%s could not be started: %s", a->h.target.path, strerror(-rc));
 }

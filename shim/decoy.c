@@ -8,6 +8,7 @@
 
 #include "real.h"
 #include "slots.h"
+#include "table.h"
 
 #define DECOYS	   512
 /* QEMU must never find a decoy full: what it cannot write it keeps in memory, and that memory is lost. */
@@ -264,6 +265,7 @@ int decoy_switch(struct decoy *d)
 		d->placed = true;
 		return -errno;
 	}
+	table_refresh(d->number);
 	poke(d);
 	return 0;
 }

@@ -97,7 +97,7 @@ static int same_object(const struct fdrec *rec, const struct stat *st, enum fdki
 static enum fdkind refine(enum fdkind kernel, const struct fdrec *rec)
 {
 	if ((kernel == FDKIND_SOCKET || kernel == FDKIND_CONNECTION) &&
-	    (rec->kind == FDKIND_CLIENT || rec->kind == FDKIND_SOCKETPAIR))
+	    (rec->kind == FDKIND_CLIENT || rec->kind == FDKIND_SOCKETPAIR || rec->kind == FDKIND_SHIM))
 		return rec->kind;
 	if (rec->kind == FDKIND_STDIO)
 		return FDKIND_STDIO;

@@ -77,6 +77,7 @@ void settings_read(char *const envp[])
 							TIMEOUT_DEFAULT_S);
 	settings.log_level = parse_level(env_find(envp, "CPRSHIM_LOG"));
 	settings.log_file = env_find(envp, "CPRSHIM_LOGFILE");
+	settings.fault = env_find(envp, "CPRSHIM_FAULT");
 	settings.state_fd = (int)parse_number(env_find(envp, "CPRSHIM_STATE"), 0, INT_MAX, -1);
 	settings.probe_fd = (int)parse_number(env_find(envp, "CPRSHIM_PROBE"), 0, INT_MAX, -1);
 }

@@ -15,6 +15,7 @@
  * @timeout_s:	CPRSHIM_TIMEOUT: seconds that an update may take before it is undone
  * @log_level:	CPRSHIM_LOG: error, warning, info, debug (enum log_level)
  * @log_file:	CPRSHIM_LOGFILE, or NULL for stderr
+ * @fault:	CPRSHIM_FAULT: where an update is to fail (loader/fault.h), or NULL
  * @state_fd:	CPRSHIM_STATE: descriptor of the CPR state that this process was exec'd with, or -1
  * @probe_fd:	CPRSHIM_PROBE: descriptor that a probe answers on, or -1
  *
@@ -28,6 +29,7 @@ struct settings {
 	unsigned int timeout_s;
 	int log_level;
 	const char *log_file;
+	const char *fault;
 	int state_fd;
 	int probe_fd;
 };

@@ -281,6 +281,15 @@ void table_note_inherited(int fd)
 	put(fd, &rec);
 }
 
+/** table_refresh() - another open file was put under a number: the record, if there is one, is that one's now */
+void table_refresh(int fd)
+{
+	struct fdrec rec;
+
+	if (table_lookup(fd, &rec))
+		put(fd, &rec);
+}
+
 /** table_set_flag() - add an FDREC_* flag to a record, if there is one */
 void table_set_flag(int fd, unsigned int flag)
 {

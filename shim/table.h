@@ -27,6 +27,7 @@ void table_note_duplicate(int from, int to, enum hook_id origin);
 void table_note_text(int fd, enum fdkind kind, enum hook_id origin, const char *text);
 void table_note_received(int fd);
 void table_note_inherited(int fd);
+void table_refresh(int fd);
 void table_set_flag(int fd, unsigned int flag);
 void table_forget(int fd);
 void table_forget_range(unsigned int first, unsigned int last);

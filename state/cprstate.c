@@ -91,6 +91,14 @@ static const struct {
 #undef RECORD
 };
 
+/* Of all bytes but the checksum's own. */
+static uint32_t checksum(const uint8_t *buf, size_t len)
+{
+	uint32_t crc = codec_crc32c(0, buf, AT_CRC);
+
+	return codec_crc32c(crc, buf + AT_CRC + 4, len - AT_CRC - 4);
+}
+
 /**
  * cprstate_begin() - begin to write a state
  * @w:	  the writer
@@ -131,7 +139,7 @@ int cprstate_end(struct codec_writer *w)
 	}
 	codec_put_u64(&length, w->len);
 	patch_u32(w, AT_RECORDS, records);
-	patch_u32(w, AT_CRC, codec_crc32c(0, w->buf + CPRSTATE_HEADER, w->len - CPRSTATE_HEADER));
+	patch_u32(w, AT_CRC, checksum(w->buf, w->len));
 	return 0;
 }
 
@@ -177,7 +185,7 @@ static int decode_header(struct codec_reader *r, size_t len, uint32_t *ret_recor
 	if (length != len || len > CPRSTATE_MAX)
 		return -EBADMSG;
 	*ret_why = "its checksum is wrong";
-	if (crc != codec_crc32c(0, r->buf + r->at, r->size - r->at))
+	if (crc != checksum(r->buf, r->size))
 		return -EBADMSG;
 	*ret_records = records;
 	return 0;

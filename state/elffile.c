@@ -15,15 +15,12 @@
 #error "this machine is not known yet"
 #endif
 
-static bool has_interpreter(const uint8_t *buf, size_t len, const Elf64_Ehdr *header)
+static bool has_interpreter(const uint8_t *buf, const Elf64_Ehdr *header)
 {
 	for (size_t i = 0; i < header->e_phnum; i++) {
-		size_t at = header->e_phoff + i * sizeof(Elf64_Phdr);
 		Elf64_Phdr ph;
 
-		if (at > len || len - at < sizeof(ph))
-			return false;
-		memcpy(&ph, buf + at, sizeof(ph));
+		memcpy(&ph, buf + header->e_phoff + i * sizeof(ph), sizeof(ph));
 		if (ph.p_type == PT_INTERP)
 			return true;
 	}
@@ -52,8 +49,12 @@ int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
 	*ret_why = "is not a program";
 	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
 		return -ENOEXEC;
+	*ret_why = "is cut off or damaged";
+	if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phoff > len ||
+	    (len - header.e_phoff) / sizeof(Elf64_Phdr) < header.e_phnum)
+		return -ENOEXEC;
 	*ret_why = "is statically linked: libcprshim.so cannot be loaded into it";
-	if (header.e_phentsize != sizeof(Elf64_Phdr) || !has_interpreter(buf, len, &header))
+	if (!has_interpreter(buf, &header))
 		return -ENOEXEC;
 	return 0;
 }

@@ -32,6 +32,8 @@ struct journal {
 	uint64_t magic;
 	uint32_t committed; /* the commit mark */
 	uint32_t attempt;   /* execs so far: 1 is the successor, 2 the way back */
+	int32_t holder;	    /* process that holds the last program's memory (loader/execute.h), 0 where there is none */
+	uint32_t pad;
 	uint64_t moment[JOURNAL_MOMENTS]; /* CLOCK_MONOTONIC, nanoseconds; of the way back once that has begun */
 	char reason[JOURNAL_REASON]; /* why it went back */
 };

@@ -2,6 +2,7 @@
 /* ramblock.c - QEMU's list of RAM blocks; see ramblock.h. */
 #include "ramblock.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -31,12 +32,13 @@ static bool parse_line(const char *line, size_t len, struct ramblock *ret)
 		return false;
 	*hex = '\0';
 	/* What is left is "name size unit", or "size unit". */
-	char extra[16], extra2[16];
-	int words = sscanf(text, "%255s %15s %15s", name, extra, extra2);
+	char size[16], unit[16], more[2];
+	int words = sscanf(text, "%255s %15s %15s %1s", name, size, unit, more);
 	if (words == 3)
-		memcpy(ret->name, name, sizeof(name));
+		strcpy(ret->name, name);
 	ret->host = host;
-	return words >= 2;
+	return (words == 2 || words == 3) && isdigit((unsigned char)(words == 3 ? size : name)[0]) &&
+	       ret->used <= ret->max;
 }
 
 /**
@@ -74,21 +76,33 @@ static uint64_t page_round(uint64_t size)
 	return (size + PAGE - 1) / PAGE * PAGE;
 }
 
-/* The k-th mapping of a size, by order of creation; NULL where there are fewer. */
-static const struct ramblock_mapping *kth_of_size(const struct ramblock_mapping *maps, size_t count, uint64_t size,
-						  size_t k)
+/*
+ * The mapping of block @index by order of creation. That order tells something only where every mapping of this size is a block's
+ * and every block's mapping is there: else NULL.
+ */
+static const struct ramblock_mapping *by_order(const struct ramblock *blocks, size_t count, size_t index,
+					       const struct ramblock_mapping *maps, size_t map_count)
 {
+	const struct ramblock_mapping *found = NULL;
+	uint64_t size = page_round(blocks[index].max);
+	size_t same = 0, before = 0, mapped = 0;
+
 	for (size_t i = 0; i < count; i++) {
-		size_t before = 0;
+		same += page_round(blocks[i].max) == size;
+		before += i < index && page_round(blocks[i].max) == size;
+	}
+	for (size_t i = 0; i < map_count; i++) {
+		size_t older = 0;
 
 		if (maps[i].size != size)
 			continue;
-		for (size_t j = 0; j < count; j++)
-			before += maps[j].size == size && maps[j].seq < maps[i].seq;
-		if (before == k)
-			return &maps[i];
+		mapped++;
+		for (size_t j = 0; j < map_count; j++)
+			older += maps[j].size == size && maps[j].seq < maps[i].seq;
+		if (older == before)
+			found = &maps[i];
 	}
-	return NULL;
+	return mapped == same ? found : NULL;
 }
 
 static const struct ramblock_mapping *by_address(const struct ramblock_mapping *maps, size_t count, uint64_t addr)
@@ -114,14 +128,11 @@ int ramblock_assign(struct ramblock *blocks, size_t count, const struct ramblock
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct ramblock_mapping *map;
-		size_t before = 0;
 
 		if (!blocks[i].name[0])
 			continue;
-		for (size_t j = 0; j < i; j++)
-			before += page_round(blocks[j].max) == page_round(blocks[i].max);
-		map = blocks[i].host ? by_address(maps, map_count, blocks[i].host) :
-				       kth_of_size(maps, map_count, page_round(blocks[i].max), before);
+		map = blocks[i].host ? by_address(maps, map_count, blocks[i].host)
+				     : by_order(blocks, count, i, maps, map_count);
 		if (!map || map->size != page_round(blocks[i].max)) {
 			*ret_why = blocks[i].name;
 			return -ENOENT;

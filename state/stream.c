@@ -9,18 +9,19 @@
 #include "codec.h"
 
 /* Values of QEMU's migration/savevm.h and migration/ram.c; they are the stream's format. */
-#define VM_FILE_MAGIC	 0x5145564dU
-#define VM_FILE_VERSION	 3U
-#define SECTION_START	 0x01
-#define SECTION_FULL	 0x04
-#define VMDESCRIPTION	 0x06
-#define CONFIGURATION	 0x07
-#define SECTION_FOOTER	 0x7e
-#define RAM_VERSION	 4U
+#define VM_FILE_MAGIC	  0x5145564dU
+#define VM_FILE_VERSION	  3U
+#define SECTION_START	  0x01
+#define SECTION_FULL	  0x04
+#define VMDESCRIPTION	  0x06
+#define CONFIGURATION	  0x07
+#define SECTION_FOOTER	  0x7e
+#define FOOTER_BYTES	  5u
+#define RAM_VERSION	  4U
 #define RAM_FLAG_MEM_SIZE 0x04
-#define RAM_FLAG_EOS	 0x10
+#define RAM_FLAG_EOS	  0x10
 /* Any section number does that no device has; QEMU counts up from 0. */
-#define RAM_SECTION_ID	 0x7fff0001U
+#define RAM_SECTION_ID 0x7fff0001U
 
 static void put_be(struct codec_writer *w, uint64_t value, size_t width)
 {
@@ -45,10 +46,12 @@ static uint32_t get_be32(const uint8_t *p)
  */
 int stream_check_saved(const uint8_t *saved, size_t len)
 {
-	if (len < STREAM_HEADER + 2 || get_be32(saved) != VM_FILE_MAGIC || get_be32(saved + 4) != VM_FILE_VERSION)
+	if (len < STREAM_HEADER + 1 + FOOTER_BYTES + 1 || get_be32(saved) != VM_FILE_MAGIC ||
+	    get_be32(saved + 4) != VM_FILE_VERSION)
 		return -EBADMSG;
-	/* Full sections follow, and the end-of-file byte ends it. */
-	if (saved[STREAM_HEADER] != SECTION_FULL || saved[len - 1] != 0)
+	/* Full sections follow, the last one has a footer (machine types up to 2.3 have none), and the end-of-file byte ends it. */
+	if (saved[STREAM_HEADER] != SECTION_FULL || saved[len - 1 - FOOTER_BYTES] != SECTION_FOOTER ||
+	    saved[len - 1] != 0)
 		return -EBADMSG;
 	return 0;
 }
@@ -63,7 +66,8 @@ static int put_blocks(struct codec_writer *w, const struct stream_block *blocks,
 	for (size_t i = 0; i < count; i++) {
 		size_t len = strlen(blocks[i].name);
 
-		if (!len || len > 255 || blocks[i].used % 4096)
+		/* QEMU reads blocks until it has the sum: one of no bytes could be left in the stream. */
+		if (!len || len > 255 || !blocks[i].used || blocks[i].used % 4096)
 			return -EINVAL;
 		put_be(w, len, 1);
 		codec_put_raw(w, blocks[i].name, len);
@@ -103,7 +107,7 @@ int stream_prefix(uint8_t *buf, size_t size, const char *machine, const struct s
 	codec_put_raw(&w, "ram", 3);
 	put_be(&w, 0, 4); /* instance */
 	put_be(&w, RAM_VERSION, 4);
-	int rc = put_blocks(&w, blocks, count);
+	int rc = *machine ? put_blocks(&w, blocks, count) : -EINVAL; /* QEMU takes "" for any machine */
 	put_be(&w, SECTION_FOOTER, 1);
 	put_be(&w, RAM_SECTION_ID, 4);
 	if (rc)

@@ -19,7 +19,7 @@
 /**
  * struct stream_block - a RAM block as the "ram" section lists it
  * @name: at most 255 bytes
- * @used: its used length, in bytes, a multiple of the page size
+ * @used: its used length, in bytes, a multiple of the page size and not 0
  */
 struct stream_block {
 	const char *name;
