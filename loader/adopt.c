@@ -280,10 +280,11 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (!way_back) {
 		rollback_capture_stderr();
 		rc = rollback_arm(state, state_fd);
+		if (rc)
+			log_error("there is no way back from this update: %s", strerror(-rc));
 	}
 	fault_program("start");
-	if (!rc)
-		rc = table_setup(vm.generation);
+	rc = table_setup(vm.generation);
 	if (!rc)
 		rc = adopt_descriptors(state);
 	if (!rc)

@@ -115,6 +115,8 @@ static void refuse_pair(const char *option, const char *value, const char *reaso
 		refuse(reasons, n, "-sandbox spawn=deny forbids exec: start the VM with spawn=allow");
 	if (is_option(option, "run-with") && has_part(value, "chroot="))
 		refuse(reasons, n, "-run-with chroot= hides the replacement: start the VM without it");
+	if (is_option(option, "run-with") && has_part(value, "async-teardown=on"))
+		refuse(reasons, n, "-run-with async-teardown=on would leave a process behind at each update");
 	if (is_option(option, "drive") && has_part(value, "snapshot=on"))
 		refuse(reasons, n, "a drive with snapshot=on would lose what was written since the start");
 	if (is_option(option, "add-fd"))
@@ -190,6 +192,8 @@ static bool is_dropped(const char *arg, bool *takes)
 	} dropped[] = {
 		{ "S", false },	     { "daemonize", false }, { "incoming", true },
 		{ "loadvm", true },  { "runas", true },	     { "sandbox", true },
+		/* Its child waits for the death of this process, which an exec is not. */
+		{ "async-teardown", false },
 	};
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)

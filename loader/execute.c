@@ -94,7 +94,7 @@ void execute_here(struct execution *e)
 	/* No exit signal: QEMU's own waiting for children must not meet it. */
 	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
 	if (vm.journal)
-		vm.journal->holder = holder_pid;
+		vm.journal->holder[vm.journal->attempt ? 1 : 0] = holder_pid;
 	vm_mark(JOURNAL_EXEC);
 	syscall(SYS_execveat, e->fd, "", e->argv, e->envp, AT_EMPTY_PATH);
 	int saved = errno;
@@ -152,6 +152,8 @@ int execute(struct execution *e)
 	}
 	if (holder_pid > 0)
 		waitpid(holder_pid, NULL, __WALL);
+	if (vm.journal)
+		vm.journal->holder[vm.journal->attempt ? 1 : 0] = -1;
 	holder_pid = -1;
 	return -atomic_load(&answer);
 }

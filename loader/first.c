@@ -68,6 +68,8 @@ static void main_loop_ready(void)
 static void exiting(const char *how, int status)
 {
 	rollback_on_exit(how, status);
+	if (control_path()[0])
+		pins_remove_links(control_links_dir());
 	control_remove();
 }
 

@@ -323,16 +323,28 @@ int pins_prepare_way_back(const char *dir, struct vm_binary *ret)
 	return 0;
 }
 
-/** pins_remove_links() - remove what pins_prepare_way_back() made under @dir */
-void pins_remove_links(const char *dir)
+static void remove_entries(const char *dir)
 {
 	char path[PATH_MAX + NAME_MAX];
+	DIR *d = real(opendir)(dir);
 
-	for (size_t i = 0; i < count; i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, pins[i].name);
-		real(unlink)(path);
+	if (!d)
+		return;
+	for (struct dirent *entry; (entry = readdir(d));) {
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		if (entry->d_type == DT_LNK)
+			real(unlink)(path);
 	}
-	snprintf(path, sizeof(path), "%s/keymaps", dir);
-	rmdir(path);
+	real(closedir)(d);
 	rmdir(dir);
+}
+
+/** pins_remove_links() - remove what pins_prepare_way_back() made under @dir, if it did */
+void pins_remove_links(const char *dir)
+{
+	char keymaps[PATH_MAX + 16];
+
+	snprintf(keymaps, sizeof(keymaps), "%s/keymaps", dir);
+	remove_entries(keymaps);
+	remove_entries(dir);
 }

@@ -405,10 +405,11 @@ static void release_holder(void)
 	slots_close(vm.cpr_state->shim[0].holder_fd);
 }
 
-static void reap_holder(void)
+static void reap_holders(void)
 {
-	while (vm.journal->holder > 0 && waitpid(vm.journal->holder, NULL, __WALL) < 0 && errno == EINTR)
-		;
+	for (int i = 0; i < 2; i++)
+		while (vm.journal->holder[i] > 0 && waitpid(vm.journal->holder[i], NULL, __WALL) < 0 && errno == EINTR)
+			;
 }
 
 static void tidy_up(void)
@@ -467,7 +468,7 @@ void successor_bring_up(void)
 	json_t *result = result_after_exec(&warnings);
 	reasons_free(&warnings);
 	control_finish(vm.cpr_state->shim[0].requester_fd, result);
-	reap_holder();
+	reap_holders();
 	slots_close(vm.cpr_state->stream[0].fd);
 	slots_close(vm.cpr_state->binary[way_back ? 1 : 0].fd);
 	slots_close(settings.state_fd);

@@ -143,13 +143,14 @@ int decoy_place(struct decoy *d, enum fdkind kind, int number, int real)
 
 	if (fd < 0)
 		return fd;
-	int flags = real(fcntl)(number, F_GETFL);
+	/* -1 where the number is not in use yet. */
+	int flags = real(fcntl)(number, F_GETFL), fd_flags = real(fcntl)(number, F_GETFD);
 	int rc = remember(d);
 
 	if (!rc) {
 		if (flags >= 0 && !(flags & O_NONBLOCK))
 			real(fcntl)(fd, F_SETFL, 0);
-		rc = real(dup3)(fd, number, O_CLOEXEC) < 0 ? -errno : 0;
+		rc = real(dup3)(fd, number, fd_flags == FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
 	}
 	real(close)(fd);
 	if (rc) {

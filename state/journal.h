@@ -32,8 +32,8 @@ struct journal {
 	uint64_t magic;
 	uint32_t committed; /* the commit mark */
 	uint32_t attempt;   /* execs so far: 1 is the successor, 2 the way back */
-	int32_t holder;	    /* process that holds the last program's memory (loader/execute.h), 0 where there is none */
-	uint32_t pad;
+	/* Processes that hold the last programs' memory (loader/execute.h), by attempt: 0 before it, 1 on the way back. */
+	int32_t holder[2];
 	uint64_t moment[JOURNAL_MOMENTS]; /* CLOCK_MONOTONIC, nanoseconds; of the way back once that has begun */
 	char reason[JOURNAL_REASON]; /* why it went back */
 };

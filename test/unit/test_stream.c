@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_stream.c - what is put around saved device state, byte by byte as QEMU 7.2 and 10.0 were seen to load it. */
+#include "state/stream.h"
+
+#include "test/unit/tap.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void test_prefix(void)
+{
+	static const struct stream_block blocks[] = { { "pc.ram", 512u << 20 }, { "/rom@etc/acpi/tables", 0x20000 } };
+	static const uint8_t
+		expected
+			[] = {
+				'Q',  'E',  'V',  'M', 0,    0,	  0,   3, /* magic, version */
+				0x07, 0,    0,	  0,   10,   'p', 'c', '-',  'q', '3', '5', '-',  '7', '.', '2', /* configuration */
+				0x01, 0x7f, 0xff, 0,   1,    3,	  'r', 'a',  'm', 0,   0,   0,	  0,   0,   0,	 0,
+				4, /* section start: id, name, instance, version */
+				0,    0,    0,	  0,   0x20, 2,	  0,   4, /* sum of used lengths | RAM_SAVE_FLAG_MEM_SIZE */
+				6,    'p',  'c',  '.', 'r',  'a', 'm', 0,    0,	  0,   0,   0x20, 0,   0,   0, /* block */
+				20,   '/',  'r',  'o', 'm',  '@', 'e', 't',  'c', '/', 'a', 'c',  'p', 'i', '/', 't',
+				'a',  'b',  'l',  'e', 's',  0,	  0,   0,    0,	  0,   2,   0,	  0, /* block */
+				0,    0,    0,	  0,   0,    0,	  0,   0x10, /* RAM_SAVE_FLAG_EOS */
+				0x7e, 0x7f, 0xff, 0,   1,		     /* footer */
+			};
+	uint8_t buf[sizeof(expected) + 1];
+	size_t len = 0;
+	bool all = true;
+
+	ok(stream_prefix(buf, sizeof(buf), "pc-q35-7.2", blocks, 2, &len) == 0 && len == sizeof(expected) &&
+		   !memcmp(buf, expected, len),
+	   "the prefix is what it is to be, byte for byte");
+	ok(stream_prefix(buf, sizeof(expected), "pc-q35-7.2", blocks, 2, &len) == 0, "it fits exactly");
+	for (size_t size = 0; size < sizeof(expected); size++) {
+		memset(buf, 0xa5, sizeof(buf));
+		all = all && stream_prefix(buf, size, "pc-q35-7.2", blocks, 2, &len) == -ENOSPC && buf[size] == 0xa5;
+	}
+	ok(all, "less room is said to be too little, and nothing is written beyond it");
+	ok(stream_prefix(buf, sizeof(buf), "m", NULL, 0, &len) == 0 && len == 8 + 6 + 17 + 8 + 8 + 5,
+	   "no blocks are a list too");
+}
+
+static void test_refused(void)
+{
+	char name[257];
+	uint8_t buf[1024];
+	size_t len = 0;
+	struct stream_block b = { name, 4096 };
+
+	memset(name, 'n', sizeof(name));
+	name[255] = '\0';
+	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == 0 && buf[8 + 6 + 17 + 8] == 255, "the longest name");
+	name[255] = 'n';
+	name[256] = '\0';
+	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "a longer one is refused");
+	b.name = "";
+	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "a block without a name is refused");
+	b = (struct stream_block){ "x", 4097 };
+	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "part of a page is refused");
+	b.used = 0;
+	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "a block of no bytes is refused");
+	b.used = UINT64_C(1) << 40;
+	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == 0 && buf[8 + 6 + 17 + 2] == 1, "a TiB is not");
+	ok(stream_prefix(buf, sizeof(buf), "", &b, 1, &len) == -EINVAL,
+	   "QEMU would take an empty machine type for any");
+}
+
+static void test_suffix(void)
+{
+	uint8_t buf[STREAM_SUFFIX];
+
+	stream_suffix(buf);
+	ok(!memcmp(buf, "\x06\0\0\0\0", sizeof(buf)), "the suffix is an empty description");
+}
+
+/* How each real one begins and ends: QEMU 7.2.22, -M pc-q35-7.2, whose first section is "timer"; its last one shortened. */
+static const uint8_t saved[] = { 'Q', 'E', 'V', 'M', 0, 0, 0, 3, 0x04, 0, 0, 0, 0, 5, 't',  'i', 'm', 'e', 'r',	 0, 0,
+				 0,   0,   0,	0,   0, 2, 0, 0, 0,    0, 0, 0, 0, 9, 0x7e, 0,	 0,   0,   0x27, 0 };
+
+static void test_saved(void)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+		uint8_t value;
+	} wrong[] = {
+		{ "another magic", 0, 'q' },
+		{ "another version", 7, 2 },
+		{ "a configuration section (a whole migration)", 8, 0x07 },
+		{ "an end of file at once", 8, 0 },
+		{ "no end of file", sizeof(saved) - 1, 1 },
+		{ "no footer before it (a machine type before 2.4)", sizeof(saved) - 6, 0 },
+	};
+	uint8_t copy[sizeof(saved)];
+	size_t kept = 0;
+
+	ok(stream_check_saved(saved, sizeof(saved)) == 0, "what xen-save-devices-state writes is taken");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		memcpy(copy, saved, sizeof(copy));
+		copy[wrong[i].at] = wrong[i].value;
+		ok(stream_check_saved(copy, sizeof(copy)) == -EBADMSG, "%s is refused", wrong[i].name);
+	}
+	for (size_t len = 0; len < sizeof(saved); len++)
+		kept += stream_check_saved(saved, len) == 0;
+	ok(!kept, "each of its truncations is refused");
+	ok(stream_check_saved(NULL, 0) == -EBADMSG, "nothing is refused");
+}
+
+int main(void)
+{
+	test_prefix();
+	test_refused();
+	test_suffix();
+	test_saved();
+	return tap_done();
+}
