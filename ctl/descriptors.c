@@ -10,17 +10,6 @@
 #include "columns.h"
 #include "jget.h"
 
-#define ORIGIN_LEN 16
-
-/* The names of the calls are known to the shim alone; here they are numbers. */
-static void origin_text(unsigned int origin, char ret_text[ORIGIN_LEN])
-{
-	if (origin)
-		snprintf(ret_text, ORIGIN_LEN, "#%u", origin);
-	else
-		snprintf(ret_text, ORIGIN_LEN, "-");
-}
-
 /* Return: the plan's entries by descriptor number, for free(); the entries belong to @plan. */
 static const json_t **plan_by_fd(const json_t *plan)
 {
@@ -44,11 +33,8 @@ static void add_row(struct columns *c, int fd, const struct fdrec *rec, const js
 {
 	columns_addf(c, "%d", fd);
 	if (rec) {
-		char origin[ORIGIN_LEN];
-
-		origin_text(rec->origin, origin);
 		columns_add(c, fdkind_text(rec->kind));
-		columns_add(c, origin);
+		columns_add(c, fdorigin_text(rec->origin));
 		columns_add(c, jget_text(planned, "action"));
 		columns_add_escaped(c, addr_detail(rec));
 	} else {
@@ -111,13 +97,11 @@ static json_t *flags_json(unsigned int flags)
 static json_t *record_json(int fd, const struct fdrec *rec)
 {
 	char *detail = addr_detail(rec);
-	char origin[ORIGIN_LEN];
 	json_t *object;
 
-	origin_text(rec->origin, origin);
 	object = json_pack("{s:i, s:s, s:s, s:s?, s:i, s:o, s:I}", "fd", fd, "kind", fdkind_text(rec->kind), "origin",
-			   origin, "detail", detail, "parent", (int)rec->parent, "flags", flags_json(rec->flags), "seq",
-			   (json_int_t)rec->seq);
+			   fdorigin_text(rec->origin), "detail", detail, "parent", (int)rec->parent, "flags",
+			   flags_json(rec->flags), "seq", (json_int_t)rec->seq);
 	free(detail);
 	return object;
 }

@@ -45,11 +45,25 @@ void first_log(void)
 	log_setup((enum log_level)settings.log_level, fd < 0 ? STDERR_FILENO : fd);
 }
 
-/* The forks of -daemonize: the child goes on as the VM. */
+/*
+ * The forks of -daemonize: the child goes on as the VM, and the parent, which only waits for it, must not write the table any more:
+ * the published copy is shared by both.
+ */
+static bool is_daemonizing(void)
+{
+	return vm.daemonized && !started;
+}
+
 static void in_forked_child(void)
 {
-	if (!started)
+	if (is_daemonizing())
 		guard_own();
+}
+
+static void in_forking_parent(void)
+{
+	if (is_daemonizing())
+		guard_disown();
 }
 
 static void main_loop_ready(void)
@@ -79,7 +93,7 @@ void first_lifecycle(void)
 	static const struct lifecycle ops = { .main_loop_ready = main_loop_ready, .exiting = exiting };
 
 	lifecycle_register(&ops);
-	pthread_atfork(NULL, NULL, in_forked_child);
+	pthread_atfork(NULL, in_forking_parent, in_forked_child);
 }
 
 /* The path that the VMM was started by, made absolute: it is looked up anew at each update. */

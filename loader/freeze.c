@@ -167,6 +167,16 @@ int freeze_stop(struct freeze *f, const struct plan *plan, bool running, uint64_
 	return expect_paused(deadline_ns, reasons);
 }
 
+/*
+ * QEMU opens an image again by its name when its permissions change (block/file-posix.c:raw_reconfigure_getfd), as they do when it is
+ * let go of; after -daemonize a relative name does not lead there from /.
+ */
+static void to_first_directory(bool there)
+{
+	if (vm.daemonized && (there ? fchdir(vm.cwd_fd) : chdir("/")))
+		log_warn("the working directory could not be changed: %s", strerror(errno));
+}
+
 /**
  * freeze_save() - have QEMU write its devices' state, and let go of its images
  * @f:		 after freeze_stop()
@@ -186,6 +196,7 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->state_fd);
 	f->saved = true;
+	to_first_directory(true);
 	if (qmp_do(&qmp_private, "xen-save-devices-state", json_pack("{s:s}", "filename", path), deadline_ns, error)) {
 		reasons_add(reasons, "the device state could not be saved: %s", error);
 		return -EIO;
@@ -280,6 +291,8 @@ void freeze_undo(struct freeze *f, bool running)
 	} else if (f->saved) {
 		qmp_call_on_main(activate_images, NULL, deadline);
 	}
+	if (f->saved)
+		to_first_directory(false);
 	vm_mark(JOURNAL_RUNNING);
 	f->state_fd = slots_close(f->state_fd);
 	f->stopped = f->saved = false;

@@ -54,6 +54,12 @@ void guard_own(void)
 	owner = (pid_t)syscall(SYS_getpid);
 }
 
+/** guard_disown() - the table is another process's from now on: that of the parent that -daemonize leaves */
+void guard_disown(void)
+{
+	owner = 0;
+}
+
 /** guard_is_owner() - is this the process that owns the table? Async-signal-safe. */
 bool guard_is_owner(void)
 {

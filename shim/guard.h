@@ -27,6 +27,7 @@ static inline enum shim_role guard_role(void)
 
 void guard_set_role(enum shim_role role);
 void guard_own(void);
+void guard_disown(void);
 bool guard_is_owner(void);
 bool guard_enter(void);
 void guard_leave(void);

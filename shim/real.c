@@ -63,7 +63,7 @@ static const struct {
 	size_t offset;
 } symbols[] = {
 #define HOOK(number, symbol) { #symbol, offsetof(struct real_calls, symbol) },
-#include "hooks.def"
+#include "../state/hooks.def"
 #undef HOOK
 };
 
@@ -100,23 +100,4 @@ void real_resolve(void)
 void *real_symbol(const char *name)
 {
 	return dlsym(RTLD_DEFAULT, name);
-}
-
-/**
- * real_hook_name() - symbol name of a hook
- * @id: enum hook_id
- *
- * Return: a constant string, "-" for 0 and for what is no hook.
- */
-const char *real_hook_name(unsigned int id)
-{
-	switch (id) {
-#define HOOK(number, symbol) \
-	case (number):       \
-		return #symbol;
-#include "hooks.def"
-#undef HOOK
-	default:
-		return "-";
-	}
 }

@@ -38,14 +38,14 @@ int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
 
 enum hook_id {
 #define HOOK(number, symbol) HOOK_##symbol = (number),
-#include "hooks.def"
+#include "../state/hooks.def"
 #undef HOOK
 	HOOK_COUNT
 };
 
 struct real_calls {
 #define HOOK(number, symbol) __typeof__(&symbol) symbol;
-#include "hooks.def"
+#include "../state/hooks.def"
 #undef HOOK
 };
 
@@ -54,7 +54,6 @@ extern bool real_resolved;
 
 void real_resolve(void);
 void *real_symbol(const char *name);
-const char *real_hook_name(unsigned int id);
 
 #define real(symbol) \
 	(*(__builtin_expect(real_resolved, true) ? (void)0 : real_resolve(), &real_calls.symbol))

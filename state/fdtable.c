@@ -28,6 +28,25 @@ const char *fdkind_text(unsigned int kind)
 }
 
 /**
+ * fdorigin_text() - name of the call that made a descriptor
+ * @origin: a record's, which is not trusted
+ *
+ * Return: a constant string, "-" where no call of libc's did.
+ */
+const char *fdorigin_text(unsigned int origin)
+{
+	switch (origin) {
+#define HOOK(number, symbol) \
+	case (number):       \
+		return #symbol;
+#include "hooks.def"
+#undef HOOK
+	default:
+		return "-";
+	}
+}
+
+/**
  * fdrec_hash() - FNV-1a over a record and the number it stands under
  * @rec: the record
  * @fd:	 its descriptor number

@@ -52,7 +52,7 @@ enum fddetail {
  * struct fdrec - one record; all-zero means that the number is not in use
  * @kind:	enum fdkind
  * @flags:	FDREC_*
- * @origin:	enum hook_id of the call that made it (shim/hooks.def), 0 where it was found in /proc/self/fd
+ * @origin:	enum hook_id of the call that made it (state/hooks.def), 0 where it was found in /proc/self/fd
  * @detail_type: enum fddetail
  * @detail_len:	bytes of @detail in use
  * @parent:	descriptor number it came from (an accepted client's listener, a duplicate's original), or -1
@@ -116,5 +116,6 @@ void fdtable_publish(struct fdtable *copy, const struct fdtable *t, int fd);
 int fdtable_snapshot(struct fdtable *ret, const void *from, size_t len);
 uint64_t fdrec_hash(const struct fdrec *rec, int fd);
 const char *fdkind_text(unsigned int kind);
+const char *fdorigin_text(unsigned int origin);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define JOURNAL_MAGIC  UINT64_C(0x4c414e5255524f4a) /* "JOURNAL." */
+#define JOURNAL_MAGIC  UINT64_C(0x2e4c414e52554f4a) /* "JOURNAL." */
 #define JOURNAL_REASON 2048
 
 /* Moments of an update; each phase runs from one to the next. */

@@ -49,7 +49,7 @@ int stream_check_saved(const uint8_t *saved, size_t len)
 	if (len < STREAM_HEADER + 1 + FOOTER_BYTES + 1 || get_be32(saved) != VM_FILE_MAGIC ||
 	    get_be32(saved + 4) != VM_FILE_VERSION)
 		return -EBADMSG;
-	/* Full sections follow, the last one has a footer (machine types up to 2.3 have none), and the end-of-file byte ends it. */
+	/* Full sections follow, the last with a footer (machine types up to 2.3 have none); the end-of-file byte ends it. */
 	if (saved[STREAM_HEADER] != SECTION_FULL || saved[len - 1 - FOOTER_BYTES] != SECTION_FOOTER ||
 	    saved[len - 1] != 0)
 		return -EBADMSG;

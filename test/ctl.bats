@@ -352,7 +352,7 @@ ctl() {
 import json, sys
 d = json.load(sys.stdin)
 assert [r["fd"] for r in d["descriptors"]] == [3, 4, 5, 6, 7, 8, 9, 10], d["descriptors"]
-assert d["descriptors"][1]["kind"] == "listener" and d["descriptors"][1]["origin"] == "#8"
+assert d["descriptors"][1]["kind"] == "listener" and d["descriptors"][1]["origin"] == "socket"
 assert d["last_update"]["blackout_ms"] == 58.7 and d["generation"] == 2
 assert list(d) == sorted(d)'
 	[[ "$output" == *"58.7"* && "$output" != *"58.70"* ]]

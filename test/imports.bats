@@ -18,7 +18,7 @@ setup_file() {
 }
 
 hooked() {
-	sh "$srcdir/scripts/gen-map.sh" "$srcdir/shim/hooks.def" --list
+	sh "$srcdir/scripts/gen-map.sh" "$srcdir/state/hooks.def" --list
 }
 
 # listed FILE: the names of a list, in its order.
@@ -61,7 +61,7 @@ check_imports() {
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/imported")" -gt 400 ]
 	while read -r symbol; do
 		unknown=1
-		echo "$symbol is neither in shim/hooks.def nor in shim/nohook.list nor in test/unrelated-symbols.list; imported by" \
+		echo "$symbol is neither in state/hooks.def nor in shim/nohook.list nor in test/unrelated-symbols.list; imported by" \
 			"$(awk -v symbol="$symbol" '$1 == symbol { print $2 }' <<<"$all" | sort -u | head -n 5 | tr '\n' ' ')"
 	done < <(comm -23 "$BATS_TEST_TMPDIR/imported" "$BATS_TEST_TMPDIR/known")
 	return $unknown

@@ -11,7 +11,7 @@ setup() {
 }
 
 @test "libcprshim.so exports the symbols of hooks.def and nothing else" {
-	sh "$srcdir/scripts/gen-map.sh" "$srcdir/shim/hooks.def" --list >"$BATS_TEST_TMPDIR/expected"
+	sh "$srcdir/scripts/gen-map.sh" "$srcdir/state/hooks.def" --list >"$BATS_TEST_TMPDIR/expected"
 	nm -D --defined-only "$shim" | awk '{ print $NF }' | sort >"$BATS_TEST_TMPDIR/exported"
 	diff -u "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/exported"
 }
@@ -25,14 +25,14 @@ setup() {
 @test "each symbol of hooks.def is libc's" {
 	libc=$(ldd "$shim" | awk '$1 == "libc.so.6" { print $3 }')
 	nm -D --defined-only "$libc" | awk '{ sub(/@.*/, "", $NF); print $NF }' | sort -u >"$BATS_TEST_TMPDIR/libc"
-	sh "$srcdir/scripts/gen-map.sh" "$srcdir/shim/hooks.def" --list >"$BATS_TEST_TMPDIR/hooks"
+	sh "$srcdir/scripts/gen-map.sh" "$srcdir/state/hooks.def" --list >"$BATS_TEST_TMPDIR/hooks"
 	run -0 comm -23 "$BATS_TEST_TMPDIR/hooks" "$BATS_TEST_TMPDIR/libc"
 	echo "$output"
 	[ -z "$output" ]
 }
 
 @test "hooks.def uses each number once" {
-	run -0 sh -c 'sed -n "s/^HOOK(\([^,]*\),.*/\1/p" "$1" | sort | uniq -d' sh "$srcdir/shim/hooks.def"
+	run -0 sh -c 'sed -n "s/^HOOK(\([^,]*\),.*/\1/p" "$1" | sort | uniq -d' sh "$srcdir/state/hooks.def"
 	echo "$output"
 	[ -z "$output" ]
 }

@@ -8,7 +8,8 @@
 #     teardown() { teardown_vm_dir; }
 #
 # Variables for the tests: VM_DIR, VM_PID, VM_QMP (left to the test's own client), VM_CTL (QMP for the functions here),
-# VM_SERIAL, VM_LOG (what QEMU wrote on stdout and stderr), UPDATE_RESULT.
+# VM_SERIAL (where the serial line is reached), SERIAL_ARGS (how QEMU makes it), VM_LOG (what QEMU wrote on stdout and
+# stderr), UPDATE_RESULT.
 
 # No "set" here: bats has its own (-eET), and its code does not live with -u.
 
@@ -34,6 +35,7 @@ setup_vm_dir() {
 	VM_QMP=$VM_DIR/qmp.sock
 	VM_CTL=$VM_DIR/ctl.sock
 	VM_SERIAL=$VM_DIR/serial.sock
+	SERIAL_ARGS=()
 	SERIAL_PID=
 	QMP_PID=
 	PING_PID=
@@ -158,7 +160,11 @@ use_qemu() {
 # No machine, accelerator or guest is chosen here; boot_guest and boot_linux do that.
 start_vm() {
 	local environment=("CPRSHIM_RUNDIR=$VM_DIR/run" "CPRSHIM_LOGFILE=$VM_DIR/shim.log")
+	local serial=(-chardev "socket,id=serial0,path=$VM_SERIAL,server=on,wait=off" -serial chardev:serial0)
 
+	if [ ${#SERIAL_ARGS[@]} -gt 0 ]; then
+		serial=("${SERIAL_ARGS[@]}")
+	fi
 	if [ "${PRELOAD:-yes}" = yes ]; then
 		environment+=("LD_PRELOAD=$SHIM")
 	else
@@ -166,7 +172,7 @@ start_vm() {
 	fi
 	start_background "$VM_LOG" "${VM_WRAPPER[@]}" env "${environment[@]}" "$VM_DIR/qemu-system-x86_64" \
 		-display none -vga none -pidfile "$VM_DIR/pid" \
-		-chardev "socket,id=serial0,path=$VM_SERIAL,server=on,wait=off" -serial chardev:serial0 \
+		"${serial[@]}" \
 		-qmp "unix:$VM_QMP,server=on,wait=off" -qmp "unix:$VM_CTL,server=on,wait=off" "$@"
 	VM_PID=$!
 	wait_for 20 vm_answers_or_ended
@@ -292,6 +298,36 @@ start_qmp_client() {
 	wait_for 5 grep -q ready "$VM_DIR/qmp.json"
 }
 
+# start_link NAME ADDRESS, or start_link NAME -- COMMAND...: a connection of tools/link.py; its log is $VM_DIR/NAME.link.
+start_link() {
+	local name=$1
+
+	shift
+	rm -f "$VM_DIR/$name.in"
+	mkfifo "$VM_DIR/$name.in"
+	start_background "$VM_DIR/$name.json" "$TOOLS/link.py" --log "$VM_DIR/$name.link" --input "$VM_DIR/$name.in" "$@"
+	wait_for 5 grep -q ready "$VM_DIR/$name.json"
+}
+
+# send_link NAME TEXT: as printf's %b writes it.
+send_link() {
+	printf '%b' "$2" 1<>"$VM_DIR/$1.in"
+}
+
+# wait_link SECONDS NAME TEXT [N]: until the text has come N times.
+wait_link() {
+	wait_for "$1" link_has "$2" "$3" "${4:-1}"
+}
+
+link_has() {
+	[ "$(link_count "$1" "$2")" -ge "$3" ]
+}
+
+# link_count NAME TEXT: in how many lines it has come
+link_count() {
+	grep -acF -- "$2" "$VM_DIR/$1.link" || true
+}
+
 start_pinger() {
 	start_background "$VM_DIR/ping.json" ip netns exec "$NETNS" "$TOOLS/pinger.py" "$@" "$GUEST_ADDRESS"
 	PING_PID=$!
@@ -340,6 +376,24 @@ update_vm() {
 	UPDATE_RESULT=$(update_history | jq -c last)
 	echo "update: $UPDATE_RESULT" >&2
 	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = updated ]
+}
+
+# update_by_ctl [OPTIONS]: by cprctl, whose exit status is kept; the result is in UPDATE_RESULT.
+update_by_ctl() {
+	local rc=0
+
+	UPDATE_RESULT=$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json "$@" "$VM_PID") || rc=$?
+	echo "update: $UPDATE_RESULT" >&2
+	return "$rc"
+}
+
+# vm_version: what QEMU says that it is, as in 7.2
+vm_version() {
+	vm_ctl query-version | jq -r '"\(.qemu.major).\(.qemu.minor)"'
+}
+
+vm_state() {
+	vm_ctl query-status | jq -r .status
 }
 
 # vm_runs old|new|PATH: the process really runs that binary's file now.

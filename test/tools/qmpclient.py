@@ -5,6 +5,8 @@
 Sends a query every few milliseconds with rising ids; each must be answered once, no second greeting may come. On
 SIGTERM it waits for what is still open, prints a JSON summary and exits 0 if all was well, else 1. SIGUSR1
 sends only the first half of a command and holds back everything else; the next SIGUSR1 sends the rest.
+With --silent it connects, and negotiates and begins to send at the first SIGUSR1. --command may be given more than once:
+the commands then take turns.
 """
 import argparse
 import json
@@ -45,7 +47,8 @@ class Client:
         self.next_id += 1
         verb = "exec-oob" if self.options.oob else "execute"
         self.open[self.next_id] = time.monotonic()
-        return json.dumps({verb: self.options.command, "id": self.next_id}).encode() + b"\n"
+        name = self.options.command[self.next_id % len(self.options.command)]
+        return json.dumps({verb: name, "id": self.next_id}).encode() + b"\n"
 
     def on_object(self, line):
         if self.log:
@@ -103,7 +106,7 @@ class Client:
 
     def negotiate(self):
         limit = time.monotonic() + 5
-        while not self.greetings and time.monotonic() < limit and self.receive(0.05):
+        while self.greetings == 0 and time.monotonic() < limit and self.receive(0.05):
             pass
         enable = {"enable": ["oob"]} if self.options.oob else {}
         self.open[0] = time.monotonic()
@@ -126,7 +129,13 @@ class Client:
         signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
         signal.signal(signal.SIGINT, lambda *_: stop.append(1))
         signal.signal(signal.SIGUSR1, lambda *_: toggles.append(1))
-        self.negotiate()
+        if self.options.silent:
+            print("ready", flush=True)
+            while not stop and not toggles and self.receive(0.05):
+                pass
+            toggles.clear()
+        if not stop:
+            self.negotiate()
         print("ready", flush=True)
         due = time.monotonic()
         while not stop and not self.eof:
@@ -162,14 +171,15 @@ def main():
     parser.add_argument("socket")
     parser.add_argument("--interval", type=float, default=5, help="milliseconds between queries")
     parser.add_argument("--in-flight", type=int, default=4, help="commands sent before an answer must have come")
-    parser.add_argument("--command", default=None)
+    parser.add_argument("--command", action="append")
+    parser.add_argument("--silent", action="store_true", help="negotiate at the first SIGUSR1, not before")
     parser.add_argument("--oob", action="store_true", help="negotiate oob and send out of band")
     parser.add_argument("--errors-allowed", action="store_true")
     parser.add_argument("--log", help="all lines with times go to this file")
     options = parser.parse_args()
     if not options.command:
         # Only a few commands may run out of band; this one changes nothing and always fails or succeeds the same.
-        options.command = "migrate-recover" if options.oob else "query-status"
+        options.command = ["migrate-recover" if options.oob else "query-status"]
         options.errors_allowed = options.errors_allowed or options.oob
     sys.exit(Client(options).run())
 

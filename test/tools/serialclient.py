@@ -7,6 +7,9 @@ and each must be echoed once ("E <hex>"), in order. Lines written to its standar
 can give commands. With --linux the guest is that of scripts/make-linux-guest: lines "C <n> <uptime>" count, and BAD
 in any line is a problem; then nothing is sent but lines of standard input, whole. On SIGTERM it waits for open
 echoes, prints a JSON summary and exits 0 if all was well, else 1.
+
+The line is a UNIX socket's path, HOST:PORT, [HOST]:PORT or a terminal (/dev/...); with --listen it is served there
+instead, to one client for good.
 """
 import argparse
 import json
@@ -17,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+import tty
 
 KNOWN = re.compile(rb"^(G cprshim test guest|R ready|D \d+|T \d+ (pattern-ok|BAD)|E [0-9a-f]{2}"
                    rb"|M [0-9a-f]{8} [0-9a-f]{8} (ok|BAD)|F [01]|P \d+|V (ok|BAD) \d+( \d+)?|A( BAD)?( \d+)*|B busy)$")
@@ -27,7 +31,8 @@ LINUX_TICK = re.compile(rb"^C \d+ [0-9.]+$")
 class Client:
     def __init__(self, options):
         self.options = options
-        self.socket = None
+        self.line = -1
+        self.server = None
         self.buffer = b""
         self.counter = None
         self.first_counter = None
@@ -44,21 +49,45 @@ class Client:
         self.eof = False
         self.log = open(options.log, "wb", buffering=0) if options.log else None
 
+    def open_line(self):
+        where = self.options.socket
+        if self.options.fd is not None:
+            return self.options.fd
+        if where.startswith("/dev/"):
+            fd = os.open(where, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+            tty.setraw(fd)
+            return fd
+        family = socket.AF_UNIX if where.startswith("/") else socket.AF_INET6 if "[" in where else socket.AF_INET
+        address = where
+        if family != socket.AF_UNIX:
+            host, port = where.rsplit(":", 1)
+            address = (host.strip("[]"), int(port))
+        link = socket.socket(family)
+        if not self.options.listen:
+            link.connect(address)
+            return link.detach()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        link.bind(address)
+        link.listen(8)
+        print("listening", flush=True)
+        self.server = link
+        return link.accept()[0].detach()
+
     def connect(self):
         """Connects, waiting a while for a server that is just starting."""
         limit = time.monotonic() + 5
         while True:
             try:
-                if self.options.fd is not None:
-                    self.socket = socket.socket(fileno=self.options.fd)
-                else:
-                    self.socket = socket.socket(socket.AF_UNIX)
-                    self.socket.connect(self.options.socket)
+                self.line = self.open_line()
                 return
             except OSError:
                 if time.monotonic() > limit:
                     raise
                 time.sleep(0.02)
+
+    def send(self, data):
+        while data:
+            data = data[os.write(self.line, data):]
 
     def problem(self, text):
         if len(self.problems) < 50:
@@ -117,23 +146,26 @@ class Client:
                 self.problem(line.decode())
 
     def receive(self, seconds, with_input=True):
-        watched = [self.socket] + ([0] if with_input and self.options.stdin else [])
+        watched = [self.line] + ([self.server] if self.server else []) + ([0] if with_input and self.options.stdin else [])
         ready = select.select(watched, [], [], max(0, seconds))[0]
         if 0 in ready:
             data = os.read(0, 4096)
             if not data:
                 self.options.stdin = False
             if self.options.linux:
-                self.socket.sendall(data)
+                self.send(data)
                 return
             for byte in data.replace(b"\n", b""):
                 self.commands.append(byte)
-                self.socket.sendall(bytes([byte]))
-        if self.socket not in ready:
+                self.send(bytes([byte]))
+        if self.server in ready:
+            self.problem("a second connection")
+            self.server = None
+        if self.line not in ready:
             return
         try:
-            data = self.socket.recv(65536)
-        except ConnectionError:
+            data = os.read(self.line, 65536)
+        except OSError:
             data = b""
         if not data:
             self.eof = True
@@ -154,7 +186,7 @@ class Client:
         while not stop and not self.eof and (not self.options.ticks or self.ticks < self.options.ticks):
             if interval and time.monotonic() >= due:
                 try:
-                    self.socket.sendall(bytes([0x80 + self.sent % 128]))
+                    self.send(bytes([0x80 + self.sent % 128]))
                 except OSError as error:
                     self.problem("send: %s" % error)
                     break
@@ -182,6 +214,7 @@ class Client:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("socket", nargs="?")
+    parser.add_argument("--listen", action="store_true", help="serve the line instead of connecting to it")
     parser.add_argument("--fd", type=int, help="an inherited connected socket instead of a path")
     parser.add_argument("--rate", type=float, default=0, help="sequence bytes a second")
     parser.add_argument("--drain", type=float, default=5, help="seconds to wait for open echoes at the end")

@@ -2,8 +2,8 @@
 /*
  * test_cprstate.c - the CPR state: what is written is decoded, whatever else is refused, and version 1 stays what it is.
  *
- * Records are filled and compared by way of records.def, so a new field is tested as soon as it is there. With an argument, the sample
- * state is written to that file: that is how test/golden/v1-sample.bin was made, once; docs/state-format.md shows it.
+ * Records are filled and compared by way of records.def, so a new field is tested as soon as it is there. With an argument, the
+ * sample state is written to that file: that is how test/golden/v1-sample.bin was made, once; docs/state-format.md shows it.
  */
 #include "state/cprstate.h"
 
@@ -295,7 +295,7 @@ static void test_flipped(void)
 			kept += decode(len) == 0;
 			buf[at] ^= (uint8_t)(1u << bit);
 		}
-	ok(!kept, "each of its %zu bits is missed when it flips", 8 * len);
+	ok(!kept, "the flip of each of its %zu bits is noticed", 8 * len);
 	ok(decode(len) == 0, "and with none flipped it is decoded");
 }
 

@@ -82,7 +82,6 @@ static void test_depth(void)
 static void test_split(void)
 {
 	static const char text[] = "{\"a\": '\\'}', \"b\": [{\"c\": \"]\\\\\"}, -0.5e1]}\n{ } ";
-	struct jsonscan whole = { 0 };
 	bool same = true;
 
 	for (size_t split = 0; split < sizeof(text) - 1; split++) {
@@ -97,7 +96,7 @@ static void test_split(void)
 		/* Between two messages, and only there, is nothing started. */
 		size_t end = (size_t)(strchr(text, '\n') - text);
 		bool between = split == 0 || split == end || split == end + 1 || split == sizeof(text) - 2;
-		same = same && ends == 2 && first.started != between && !memcmp(&rest, &whole, sizeof(rest));
+		same = same && ends == 2 && first.started != between && !rest.started;
 	}
 	ok(same, "split at each of its %zu bytes", sizeof(text) - 1);
 }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* program.c - see program.h. It looks at the kernel by system calls of its own, which no hook sees. */
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../state/fdtable.h"
+
+#define NUMBERS FDTABLE_SLOTS
+
+struct linux_dirent64 {
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
+static bool shim_owns[NUMBERS]; /* open when the program began, and not recorded */
+static const struct fdtable *published;
+static struct fdtable table;
+static int failures;
+
+/** program_fail() - say what is wrong */
+void program_fail(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	failures++;
+}
+
+/** program_expects_table() - is this the run with the shim? */
+bool program_expects_table(void)
+{
+	return published != NULL;
+}
+
+/* Every open descriptor, by number. */
+static void list_open(bool ret[NUMBERS])
+{
+	char buf[32768];
+	int dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	long n;
+
+	memset(ret, 0, NUMBERS * sizeof(*ret));
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < n;) {
+			const struct linux_dirent64 *entry = (const void *)(buf + at);
+			long fd = strtol(entry->name, NULL, 10);
+
+			if (entry->name[0] != '.' && fd != dir && fd < (long)NUMBERS)
+				ret[fd] = true;
+			at += entry->len;
+		}
+	}
+	syscall(SYS_close, dir);
+}
+
+static void find_table(void)
+{
+	static bool open_now[NUMBERS];
+
+	list_open(open_now);
+	for (int fd = 0; fd < (int)NUMBERS && !published; fd++) {
+		char path[64], link[64] = "";
+		void *map;
+
+		if (!open_now[fd])
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, link, sizeof(link) - 1) < 0 || strcmp(link, "/memfd:" FDTABLE_MEMFD_NAME " (deleted)") != 0)
+			continue;
+		map = (void *)syscall(SYS_mmap, NULL, sizeof(table), PROT_READ, MAP_SHARED, fd, 0);
+		if (map != MAP_FAILED)
+			published = map;
+	}
+	if (!published)
+		program_fail("no table is published");
+}
+
+static bool take_table(void)
+{
+	int err = published ? fdtable_snapshot(&table, published, sizeof(table)) : -ENOENT;
+
+	if (err)
+		program_fail("the table cannot be read: %s", strerror(-err));
+	return !err;
+}
+
+/**
+ * program_start() - make the shim record, as QEMU does when it makes its signalfd, and learn which descriptors are the shim's
+ */
+void program_start(void)
+{
+	static bool open_now[NUMBERS];
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	setvbuf(stdout, NULL, _IONBF, 0);
+	program_say("signalfd", signalfd(-1, &set, SFD_CLOEXEC));
+	if (!getenv("EXPECT_TABLE"))
+		return;
+	find_table();
+	if (!take_table())
+		return;
+	list_open(open_now);
+	for (int fd = 0; fd < (int)NUMBERS; fd++) {
+		shim_owns[fd] = open_now[fd] && !fdtable_get(&table, fd);
+		if (shim_owns[fd] && fd < 100)
+			program_fail("descriptor %d is open from the start and not recorded", fd);
+	}
+	program_agree("start");
+}
+
+/** program_say() - print a result, with errno where it is -1. Return: the result. */
+long program_say(const char *what, long result)
+{
+	int saved = errno;
+
+	if (result == -1)
+		printf("%s: %s\n", what, strerrorname_np(saved));
+	else
+		printf("%s: %ld\n", what, result);
+	errno = saved;
+	return result;
+}
+
+/**
+ * program_expect() - what the table must say of a descriptor
+ * @fd:	    its number
+ * @kind:   text of its kind
+ * @origin: name of the call that made it
+ * @detail: text that the record holds, or NULL
+ */
+void program_expect(int fd, const char *kind, const char *origin, const char *detail)
+{
+	const struct fdrec *rec;
+
+	if (!published || !take_table())
+		return;
+	rec = fdtable_get(&table, fd);
+	if (!rec)
+		program_fail("%d (%s by %s) is not recorded", fd, kind, origin);
+	else if (strcmp(fdkind_text(rec->kind), kind) != 0 || strcmp(fdorigin_text(rec->origin), origin) != 0)
+		program_fail("%d is recorded as %s by %s, not %s by %s", fd, fdkind_text(rec->kind),
+			     fdorigin_text(rec->origin), kind, origin);
+	else if (detail && (rec->detail_type != FDDETAIL_TEXT || strcmp((const char *)rec->detail, detail) != 0))
+		program_fail("%d is recorded with \"%.*s\", not \"%s\"", fd, rec->detail_len, (const char *)rec->detail, detail);
+}
+
+/** program_recorded() - is there a record for the descriptor? */
+bool program_recorded(int fd)
+{
+	return published && take_table() && fdtable_get(&table, fd);
+}
+
+/** program_agree() - every descriptor that is open and not the shim's is recorded, and nothing else */
+void program_agree(const char *where)
+{
+	static bool open_now[NUMBERS];
+
+	if (!published || !take_table())
+		return;
+	list_open(open_now);
+	for (int fd = 0; fd < (int)NUMBERS; fd++) {
+		const struct fdrec *rec = fdtable_get(&table, fd);
+
+		if (open_now[fd] && !rec && !shim_owns[fd])
+			program_fail("%s: %d is open and not recorded", where, fd);
+		if (!open_now[fd] && rec)
+			program_fail("%s: %d is recorded (%s by %s) and not open", where, fd, fdkind_text(rec->kind),
+				     fdorigin_text(rec->origin));
+		if (!open_now[fd] && shim_owns[fd])
+			program_fail("%s: the shim's descriptor %d was closed", where, fd);
+	}
+	if (table.incomplete)
+		program_fail("%s: the table is incomplete: %s", where, table.reason);
+}
+
+/** program_shim_fd() - number of one of the shim's own descriptors, or one that nobody has */
+unsigned int program_shim_fd(void)
+{
+	for (unsigned int fd = 3; fd < NUMBERS; fd++)
+		if (shim_owns[fd])
+			return fd;
+	return 9999;
+}
+
+/** program_end() - Return: exit status */
+int program_end(void)
+{
+	program_agree("end");
+	return failures ? 1 : 0;
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Connects to a listening socket again and again, and proves that each connection is made and greeted.
+
+knock.py ADDRESS EXPECTED: after each connect the server must send something that begins with EXPECTED; then the
+connection is closed and the next one made at once. So one of them always falls into an update. On SIGTERM it prints
+a JSON summary and exits 0 if all were served, else 1.
+"""
+import json
+import signal
+import socket
+import sys
+import time
+
+
+def knock(address, expected):
+    if address.startswith("/"):
+        link = socket.socket(socket.AF_UNIX)
+        where = address
+    else:
+        host, port = address.rsplit(":", 1)
+        link = socket.socket(socket.AF_INET6 if "[" in address else socket.AF_INET)
+        where = (host.strip("[]"), int(port))
+    with link:
+        link.settimeout(10)
+        link.connect(where)
+        got = b""
+        while len(got) < len(expected):
+            data = link.recv(4096)
+            if not data:
+                return "closed before it was served (%r)" % got
+            got += data
+        return "" if got.startswith(expected) else "greeted with %r" % got[:40]
+
+
+def main():
+    address, expected = sys.argv[1], sys.argv[2].encode()
+    stop, problems, served, longest = [], [], 0, 0.0
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    print("ready", flush=True)
+    while not stop:
+        begun = time.monotonic()
+        try:
+            problem = knock(address, expected)
+        except OSError as error:
+            problem = str(error)
+        longest = max(longest, time.monotonic() - begun)
+        served += not problem
+        if problem and len(problems) < 20:
+            problems.append("connection %d: %s" % (served, problem))
+        time.sleep(0.002)
+    ok = bool(served) and not problems
+    print(json.dumps({"ok": ok, "served": served, "problems": problems, "longest_ms": round(1000 * longest, 1)}), flush=True)
+    sys.exit(not ok)
+
+
+main()

@@ -1,0 +1,584 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# update.bats - updates of a running guest between real QEMUs: what goes on, and what the process looks like afterwards.
+#
+# The guest is the bare-metal one, whose ticks rise by one and whose RAM pattern is checked at each tick. What becomes of
+# connections is test/rebind.bats' matter.
+
+load lib/common
+
+setup() { setup_vm_dir; }
+teardown() { teardown_vm_dir; }
+
+# The machine that both versions know, and that an alias of 7.2 stands for.
+MACHINE=pc-q35-7.2
+
+# --- what a process has, to be compared ---
+
+thread_count() { find "/proc/$VM_PID/task" -mindepth 1 -maxdepth 1 | wc -l; }
+fd_count() { find "/proc/$VM_PID/fd" -mindepth 1 | wc -l; }
+# The holder of the old memory and zombies are children too.
+children() { cat "/proc/$VM_PID"/task/*/children; }
+has_no_child() { [ -z "$(children)" ]; }
+
+at_most() { [ "$("$1")" -le "$2" ]; }
+
+# Blocked and ignored signals of the main thread, and the masks of all threads but ours.
+signals_of() {
+	grep -E '^Sig(Blk|Ign)' "/proc/$1/status"
+	local task
+
+	for task in "/proc/$1/task"/*; do
+		if [ "$(cat "$task/comm")" != cprshim ]; then
+			grep -h '^SigBlk' "$task/status"
+		fi
+	done | sort -u
+}
+
+# thread_id vcpu N, or thread_id iothread ID
+thread_id() {
+	if [ "$1" = vcpu ]; then
+		vm_ctl query-cpus-fast | jq ".[] | select(.\"cpu-index\" == $2) | .\"thread-id\""
+	else
+		vm_ctl query-iothreads | jq ".[] | select(.id == \"$2\") | .\"thread-id\""
+	fi
+}
+
+# What the kernel has for a thread: CPUs, policy and priority, nice value.
+attributes() {
+	taskset -cp "$1" | sed 's/.*: //'
+	chrt -p "$1" | sed 's/.*: //'
+	ps -L -o lwp=,ni= -p "$VM_PID" | awk -v tid="$1" '$1 == tid { print $2 }'
+}
+
+# The guest has come through so far, with two clients that saw nothing wrong.
+begin_watch() {
+	start_serial_client --rate 100
+	start_qmp_client
+}
+
+end_watch() {
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
+# A second VM, with a directory of its own; its PID stays in SECOND_PID.
+in_second_vm() {
+	local VM_DIR=$VM_DIR/second VM_PID=${SECOND_PID:-} VM_LOG=$VM_DIR/second/qemu.log VM_QMP=$VM_DIR/second/qmp.sock
+	local VM_CTL=$VM_DIR/second/ctl.sock VM_SERIAL=$VM_DIR/second/serial.sock SERIAL_PID=
+
+	mkdir -p "$VM_DIR/run"
+	"$@"
+	SECOND_PID=$VM_PID
+}
+
+incoming_vm() {
+	use_qemu "$1"
+	shift
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -incoming "unix:$VM_DIR/migration" "$@"
+}
+
+migrated() {
+	case $(vm_ctl query-migrate | jq -r .status) in
+	completed) ;;
+	failed | cancelled) vm_ctl query-migrate >&2 && return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+migrate_to_second() {
+	vm_ctl "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"unix:$VM_DIR/second/migration\"}}"
+	wait_for 30 migrated
+	[ "$(vm_ctl query-migrate | jq -r .status)" = completed ]
+}
+
+# --- versions and machines ---
+
+@test "7.2 to 7.2: same PID, same pidfile, the guest counts on, clients see nothing" {
+	boot_guest -M q35
+	begin_watch
+	local pid=$VM_PID pidfile inode
+	pidfile=$(cat "$VM_DIR/pid")
+	inode=$(stat -c %i "$VM_DIR/pid")
+
+	update_vm
+	[ "$(cat "$VM_DIR/pid")" = "$pidfile" ]
+	[ "$pidfile" = "$pid" ]
+	[ "$(stat -c %i "$VM_DIR/pid")" = "$inode" ]
+	[ "$(vm_state)" = running ]
+	[ "$(cat "/proc/$VM_PID/comm")" = qemu-system-x86 ]
+	end_watch
+	[ ! -s "$VM_LOG" ]
+}
+
+@test "7.2 to 10.0 and back, machine alias q35: each monitor sees the version that runs" {
+	boot_guest -M q35
+	begin_watch
+	[ "$(vm_version)" = 7.2 ]
+	update_vm new
+	vm_runs new
+	[ "$(vm_version)" = 10.0 ]
+	[ "$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "type"}}')" = '"pc-q35-7.2-machine"' ]
+	guest_alive
+	update_vm old
+	vm_runs old
+	[ "$(vm_version)" = 7.2 ]
+	end_watch
+	[ ! -s "$VM_LOG" ]
+}
+
+@test "10.0 to 7.2 and back" {
+	use_qemu new
+	boot_guest -M "$MACHINE"
+	begin_watch
+	update_vm old
+	[ "$(vm_version)" = 7.2 ]
+	guest_alive
+	update_vm new
+	[ "$(vm_version)" = 10.0 ]
+	end_watch
+	[ ! -s "$VM_LOG" ]
+}
+
+@test "10.0 as q35 keeps its machine type; 7.2, which does not know it, is refused" {
+	use_qemu new
+	boot_guest -M q35
+	begin_watch
+	update_vm
+	[ "$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "type"}}')" = '"pc-q35-10.0-machine"' ]
+	! update_vm old
+	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = refused ]
+	jq -e '.reasons[] | test("pc-q35-10.0")' <<<"$UPDATE_RESULT"
+	[ "$(vm_version)" = 10.0 ]
+	end_watch
+}
+
+@test "machine pc, 7.2 to 10.0 and back" {
+	boot_guest -M pc
+	begin_watch
+	update_vm new
+	[ "$(vm_version)" = 10.0 ]
+	guest_alive
+	update_vm old
+	end_watch
+	[ ! -s "$VM_LOG" ]
+}
+
+@test "no -M at all: the default machine of the binary that started stays" {
+	boot_guest
+	begin_watch
+	local machine
+	machine=$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "type"}}')
+	update_vm new
+	[ "$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "type"}}')" = "$machine" ]
+	[ "$machine" = '"pc-i440fx-7.2-machine"' ]
+	end_watch
+}
+
+@test "QEMU's default devices: VGA, network card and floppy come through" {
+	start_vm -m 256 -kernel "$GUEST" -M q35 -vga std
+	wait_for_guest 20
+	begin_watch
+	update_vm new
+	update_vm old
+	end_watch
+	[ ! -s "$VM_LOG" ]
+}
+
+@test "four vCPUs under TCG: the other processors count on" {
+	boot_guest -M q35 -smp 4 -append aps
+	begin_watch
+	local before after
+	send_serial a
+	before=$(wait_serial 5 'A [0-9]+ [0-9]+ [0-9]+$')
+	update_vm new
+	send_serial a
+	wait_for 5 counters_moved "$before"
+	update_vm old
+	send_serial a
+	end_watch
+}
+
+counters_moved() {
+	local now old i
+
+	read -ra old <<<"$1"
+	read -ra now <<<"$(wait_serial 5 'A [0-9]+ [0-9]+ [0-9]+$')"
+	for i in 1 2 3; do
+		[ "${now[i]}" -gt "${old[i]}" ] || return 1
+	done
+}
+
+kvm_works() {
+	[ -w /dev/kvm ] || return 1
+	PRELOAD=no boot_guest -M q35 -accel kvm -append kib=64 || return 1
+	end_process "$VM_PID"
+}
+
+@test "KVM, one and two vCPUs, 7.2 to 10.0 and back" {
+	# Some hosts have a /dev/kvm that runs no guest: then there is nothing to test.
+	kvm_works || skip "KVM does not run this guest here"
+	local cpus
+	for cpus in 1 2; do
+		use_qemu old
+		boot_guest -M q35 -accel kvm -smp "$cpus" -append kib=64
+		begin_watch
+		update_vm new
+		guest_alive
+		update_vm old
+		end_watch
+		[ ! -s "$VM_LOG" ]
+		end_process "$VM_PID"
+	done
+}
+
+@test "ten updates in a row leave no descriptor, thread, child or zombie behind" {
+	boot_guest -M q35 -object iothread,id=io0
+	begin_watch
+	local i fds threads to
+
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		to=old
+		[ $((i % 2)) = 0 ] || to=new
+		update_vm "$to"
+		wait_for 5 has_no_child
+		if [ "$i" = 2 ]; then
+			fds=$(fd_count)
+			threads=$(thread_count)
+		fi
+	done
+	# A worker thread or a monitor's connection may be on its way out.
+	wait_for 5 at_most fd_count "$fds"
+	wait_for 5 at_most thread_count "$threads"
+	[ "$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" | jq '.data.generation // .generation')" = 10 ]
+	end_watch
+	[ "$(update_history | jq length)" = 10 ]
+	[ "$(update_history | jq '[.[] | select(.ok)] | length')" = 10 ]
+	[ ! -s "$VM_LOG" ]
+}
+
+# --- running and paused ---
+
+@test "paused stays paused, and its images are activated by cont" {
+	boot_guest -M q35
+	start_serial_client
+	vm_ctl stop
+	local ticks
+	ticks=$(last_tick)
+	update_vm new
+	[ "$(vm_state)" = paused ]
+	update_vm old
+	[ "$(vm_state)" = paused ]
+	sleep 0.2
+	[ "$(last_tick)" = "$ticks" ]
+	vm_ctl cont
+	guest_alive
+	stop_serial_client
+}
+
+@test "update --paused leaves a running guest held, and cont runs it" {
+	boot_guest -M q35
+	start_serial_client
+	use_qemu new
+	update_by_ctl --paused
+	[ "$(vm_state)" = paused ]
+	local ticks
+	ticks=$(last_tick)
+	sleep 0.2
+	[ "$(last_tick)" = "$ticks" ]
+	vm_ctl cont
+	guest_alive
+	# What was held once is not held for good.
+	update_vm old
+	[ "$(vm_state)" = running ]
+	guest_alive
+	stop_serial_client
+}
+
+@test "started with -S: refused before cont, updated after it, and the guest runs" {
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M q35 -S
+	[ "$(vm_state)" = prelaunch ]
+	! update_vm new
+	jq -e '.reasons[] | test("prelaunch")' <<<"$UPDATE_RESULT"
+	vm_ctl cont
+	wait_for_guest 10
+	start_serial_client
+	update_vm new
+	[ "$(vm_state)" = running ]
+	guest_alive
+	stop_serial_client
+}
+
+@test "started with -incoming: refused while it waits, updated after the migration, and migrated on" {
+	boot_guest -M q35
+	in_second_vm incoming_vm old -M q35
+	[ "$(in_second_vm vm_state)" = inmigrate ]
+	! in_second_vm update_vm new
+	migrate_to_second
+	in_second_vm wait_for_guest 10
+	in_second_vm update_vm new
+	in_second_vm wait_for_guest 10
+	[ "$(in_second_vm vm_version)" = 10.0 ]
+	in_second_vm update_vm old
+	in_second_vm wait_for_guest 10
+	[ "$(in_second_vm vm_state)" = running ]
+	in_second_vm end_process "$SECOND_PID"
+}
+
+# --- ways to start ---
+
+@test "-daemonize with relative paths, -D and a relative program name" {
+	cd "$VM_DIR"
+	CPRSHIM_RUNDIR=$VM_DIR/run CPRSHIM_LOGFILE=$VM_DIR/shim.log LD_PRELOAD=$SHIM ./qemu-system-x86_64 -daemonize \
+		-nodefaults -display none -M q35 -m 256 -kernel "$GUEST" -pidfile pid -D debug.log -d cpu_reset \
+		-serial unix:serial.sock,server=on,wait=off -qmp unix:ctl.sock,server=on,wait=off \
+		-qmp unix:qmp.sock,server=on,wait=off 3>&- 4>&-
+	cd /
+	VM_PID=$(cat "$VM_DIR/pid")
+	STARTED+=("$VM_PID")
+	wait_for 10 test -S "$VM_DIR/run/$VM_PID.sock"
+	wait_for_guest 20
+	begin_watch
+	local before inode cwd log_inode
+	inode=$(stat -c %i "$VM_DIR/serial.sock")
+	log_inode=$(stat -c %i "$VM_DIR/debug.log")
+	cwd=$(readlink "/proc/$VM_PID/cwd")
+	before=$(stat -c %s "$VM_DIR/debug.log")
+	[ "$before" -gt 0 ]
+	head -c "$before" "$VM_DIR/debug.log" >"$VM_DIR/debug.before"
+
+	update_vm new
+	[ "$(cat "$VM_DIR/pid")" = "$VM_PID" ]
+	vm_runs new
+	[ "$(readlink "/proc/$VM_PID/cwd")" = "$cwd" ]
+	update_vm old
+	end_watch
+	[ "$(stat -c %i "$VM_DIR/serial.sock")" = "$inode" ]
+	[ "$(stat -c %i "$VM_DIR/debug.log")" = "$log_inode" ]
+	cmp -n "$before" "$VM_DIR/debug.log" "$VM_DIR/debug.before"
+	# The processors of each QEMU are reset once, and say so.
+	[ "$(stat -c %s "$VM_DIR/debug.log")" -gt "$before" ]
+	# An ordinary end removes the pidfile.
+	vm_ctl quit || true
+	wait_for 5 is_gone "$VM_PID"
+	[ ! -e "$VM_DIR/pid" ]
+}
+
+@test "as cprctl run starts it" {
+	boot_by_ctl
+	begin_watch
+	update_vm new
+	end_watch
+}
+
+boot_by_ctl() {
+	start_background "$VM_LOG" env "CPRSHIM_RUNDIR=$VM_DIR/run" "CPRSHIM_LOGFILE=$VM_DIR/shim.log" "CPRSHIM_LIB=$SHIM" \
+		"$CPRCTL" run -- "$VM_DIR/qemu-system-x86_64" -nodefaults -display none -M q35 -m 256 -kernel "$GUEST" \
+		-serial "unix:$VM_SERIAL,server=on,wait=off" -qmp "unix:$VM_QMP,server=on,wait=off" \
+		-qmp "unix:$VM_CTL,server=on,wait=off"
+	VM_PID=$!
+	wait_for 20 vm_answers_or_ended
+	wait_for_guest 20
+}
+
+# --- what the process is like afterwards ---
+
+@test "affinity, policy and nice value of vCPU, I/O and main thread are as they were set from outside" {
+	boot_guest -M q35 -smp 2 -accel tcg,thread=multi -object iothread,id=io0
+	begin_watch
+	local vcpu0 vcpu1 io before
+	vcpu0=$(thread_id vcpu 0)
+	vcpu1=$(thread_id vcpu 1)
+	io=$(thread_id iothread io0)
+	taskset -cp 1 "$vcpu0"
+	taskset -cp 0 "$vcpu1"
+	chrt -b -p 0 "$vcpu1"
+	renice -n 4 -p "$vcpu0"
+	chrt -r -p 3 "$io" || chrt -b -p 0 "$io"
+	taskset -cp 1 "$io"
+	taskset -cp 0,1 "$VM_PID"
+	renice -n 2 -p "$VM_PID"
+	before=$(for tid in "$vcpu0" "$vcpu1" "$io" "$VM_PID"; do attributes "$tid"; done)
+	[ "$(sort -u <<<"$before" | wc -l)" -ge 5 ]
+
+	update_vm new
+	[ "$(for tid in "$(thread_id vcpu 0)" "$(thread_id vcpu 1)" "$(thread_id iothread io0)" "$VM_PID"; do
+		attributes "$tid"
+	done)" = "$before" ]
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	# The main thread alone, on one processor: the others must not follow it.
+	taskset -cp 0 "$VM_PID"
+	update_vm old
+	[ "$(attributes "$VM_PID" | head -n 1)" = 0 ]
+	[ "$(attributes "$(thread_id vcpu 0)" | head -n 1)" = 1 ]
+	end_watch
+}
+
+@test "signals blocked and ignored are those of a QEMU that was never updated" {
+	PRELOAD=no boot_guest -M q35
+	local plain
+	plain=$(signals_of "$VM_PID")
+	end_process "$VM_PID"
+	boot_guest -M q35
+	[ "$(signals_of "$VM_PID")" = "$plain" ]
+	update_vm
+	wait_for 5 has_no_child
+	signals_of "$VM_PID"
+	echo "plain: $plain"
+	[ "$(signals_of "$VM_PID")" = "$plain" ]
+	guest_alive
+}
+
+@test "working directory, umask, limits and command line stay" {
+	boot_guest -M q35
+	local before
+	before=$(process_looks)
+	update_vm new
+	diff <(echo "$before") <(process_looks)
+	guest_alive
+}
+
+process_looks() {
+	readlink "/proc/$VM_PID/cwd" "/proc/$VM_PID/root"
+	grep -E '^(Umask|Uid|Gid|Groups|NoNewPrivs|Cap.*):' "/proc/$VM_PID/status"
+	cat "/proc/$VM_PID/limits" "/proc/$VM_PID/oom_score_adj"
+	# Whoever may not shorten it sees it longer.
+	[ "$(id -u)" != 0 ] || tr '\0' '\n' <"/proc/$VM_PID/cmdline"
+}
+
+# --- the next ordinary migration ---
+
+@test "after updates an ordinary live migration works, to a plain QEMU, without a warning" {
+	boot_guest -M q35
+	update_vm new
+	update_vm old
+	update_vm new
+	[ ! -s "$VM_LOG" ]
+	PRELOAD=no in_second_vm incoming_vm new -M "$MACHINE"
+	migrate_to_second
+	in_second_vm wait_for_guest 10
+	[ "$(in_second_vm vm_version)" = 10.0 ]
+	[ ! -s "$VM_LOG" ]
+	[ ! -s "$VM_DIR/second/qemu.log" ]
+	in_second_vm end_process "$SECOND_PID"
+}
+
+@test "after an update to 10.0 an ordinary live migration to a plain 7.2 works" {
+	boot_guest -M q35
+	update_vm new
+	PRELOAD=no in_second_vm incoming_vm old -M q35
+	migrate_to_second
+	in_second_vm wait_for_guest 10
+	[ ! -s "$VM_DIR/second/qemu.log" ]
+	in_second_vm end_process "$SECOND_PID"
+}
+
+# --- signals ---
+
+@test "SIGTERM during an update ends in an ordinary shutdown" {
+	local delay
+
+	for delay in 0 0.05 0.1 0.15 0.2 0.3; do
+		boot_guest -M q35
+		use_qemu new
+		kill -USR2 "$VM_PID"
+		sleep "$delay"
+		kill -TERM "$VM_PID"
+		wait_for 10 is_gone "$VM_PID"
+		local status=0
+		wait "$VM_PID" || status=$?
+		echo "delay $delay: status $status, $(cat "$VM_LOG")"
+		[ "$status" = 0 ]
+		grep -q "terminating on signal 15" "$VM_LOG"
+		[ ! -e "$VM_DIR/pid" ]
+		[ ! -e "$VM_DIR/run/$VM_PID.sock" ]
+		rm -f "$VM_LOG"
+		use_qemu old
+	done
+}
+
+@test "SIGUSR2 a hundred times at once is harmless" {
+	boot_guest -M q35
+	begin_watch
+	local i before
+
+	use_qemu new
+	for ((i = 0; i < 100; i++)); do
+		kill -USR2 "$VM_PID"
+	done
+	wait_for 20 update_beyond 0
+	# Those that came after the first had ended may have begun another.
+	for ((i = 0; i < 100; i++)); do
+		before=$(update_count)
+		sleep 0.3
+		[ "$(update_count)" != "$before" ] || break
+	done
+	vm_lives
+	[ "$(vm_version)" = 10.0 ]
+	[ "$(update_history | jq '[.[] | select(.outcome == "failed")] | length')" = 0 ]
+	guest_alive
+	update_vm old
+	end_watch
+}
+
+@test "a hundred SIGUSR2 over the whole time of updates" {
+	boot_guest -M q35
+	begin_watch
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		kill -USR2 "$VM_PID"
+		sleep 0.01
+	done
+	wait_for 20 update_beyond 1
+	vm_lives
+	guest_alive
+	wait_for 20 idle
+	update_vm new
+	[ "$(update_history | jq '[.[] | select(.outcome == "failed")] | length')" = 0 ]
+	end_watch
+}
+
+idle() {
+	local before
+
+	before=$(update_count)
+	sleep 0.4
+	[ "$(update_count)" = "$before" ]
+}
+
+# --- what the caller is told ---
+
+@test "the result of update --json has phases that add up to the blackout; history survives" {
+	boot_guest -M q35
+	begin_watch
+	use_qemu new
+	update_by_ctl
+	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = updated ]
+	[ "$(jq -r .from.version <<<"$UPDATE_RESULT" | cut -d . -f 1-2)" = 7.2 ]
+	[ "$(jq -r .to.version <<<"$UPDATE_RESULT" | cut -d . -f 1-2)" = 10.0 ]
+	jq -e '.phases | [.stop, .save, .exec, .startup, .remap, .load, .resume] | all(. > 0)' <<<"$UPDATE_RESULT"
+	jq -e '(.phases | add) - .blackout_ms | fabs < 0.1' <<<"$UPDATE_RESULT"
+	jq -e '.blackout_ms > 1 and .blackout_ms < 5000 and .duration_ms > .blackout_ms' <<<"$UPDATE_RESULT"
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	local first=$UPDATE_RESULT
+	update_by_ctl --binary "$QEMU_OLD"
+	vm_runs old
+	[ "$(update_history | jq length)" = 2 ]
+	[ "$(update_history | jq .[0].time)" = "$(jq .time <<<"$first")" ]
+	[ "$(update_history | jq .[0].blackout_ms)" = "$(jq .blackout_ms <<<"$first")" ]
+	end_watch
+}
+
+@test "the blackout in the result is the gap that the guest's clock has" {
+	boot_guest -M q35 -append hz=200
+	start_serial_client
+	update_vm new
+	local gap
+	stop_serial_client >"$VM_DIR/summary.json"
+	gap=$(jq .longest_gap_ms "$VM_DIR/summary.json")
+	echo "longest gap between ticks $gap ms, $(jq .blackout_ms <<<"$UPDATE_RESULT") said"
+	# The serial line is held a little longer than the guest; TCG translates anew.
+	jq -e ".blackout_ms < $gap + 5 and .blackout_ms > $gap - 300" <<<"$UPDATE_RESULT"
+}
