@@ -33,10 +33,10 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 {
 	struct cprstate *state = calloc(1, sizeof(*state));
 	struct stat st;
-	int seals = real(fcntl)(fd, F_GET_SEALS);
+	int seals = real(fcntl)(fd, F_GET_SEALS), wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
 
 	*ret_why = "it is not a sealed memfd";
-	if (!state || seals < 0 || !(seals & F_SEAL_WRITE) || fstat(fd, &st) || st.st_size > (off_t)CPRSTATE_MAX) {
+	if (!state || seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) || st.st_size > (off_t)CPRSTATE_MAX) {
 		free(state);
 		return NULL;
 	}
@@ -46,7 +46,7 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 		return NULL;
 	}
 	*ret_why = "it is another process's";
-	if (state->vm[0].pid != (uint64_t)getpid() || state->vm[0].start_time != vm_start_time()) {
+	if (state->vm[0].pid != (uint64_t)getpid() || !vm_start_time() || state->vm[0].start_time != vm_start_time()) {
 		free(state);
 		return NULL;
 	}

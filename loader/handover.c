@@ -32,7 +32,7 @@ static void put_vm(struct handover *h)
 		.running = h->running,
 		.hold = h->hold,
 		.daemonized = vm.daemonized,
-		.umask = vm.umask,
+		.umask = vm_umask(),
 		.signal_mask = vm.signal_mask,
 		.timeout_s = h->timeout_s,
 		.started_ms = h->started_ms,

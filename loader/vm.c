@@ -35,6 +35,20 @@ uint64_t vm_start_time(void)
 	return start;
 }
 
+/** vm_umask() - the process's file mode creation mask, which umask() cannot tell without changing it */
+mode_t vm_umask(void)
+{
+	char text[4096];
+	int fd = real(open)("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		real(close)(fd);
+	text[n > 0 ? n : 0] = '\0';
+	const char *line = strstr(text, "\nUmask:");
+	return line ? (mode_t)strtoul(line + strlen("\nUmask:"), NULL, 8) : 022;
+}
+
 /** vm_map_journal() - use the journal in this memfd. Return: 0 or a negative errno. */
 int vm_map_journal(int fd)
 {

@@ -6,7 +6,8 @@
  *   RAM ok <passes>          a pattern in RAM (ram_mib=, 64) was checked once more and partly rewritten
  *   DISK ok <records>        every second: numbered, checksummed records were written to /dev/vda and read back
  *   RAM BAD ..., DISK BAD ...
- * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), poweroff.
+ * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each warning or
+ * error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back and freed), poweroff.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
 #include <termios.h>
@@ -34,9 +36,11 @@ enum {
 	TICK_MS = 100,
 	RECORD_PAUSE_MS = 4,
 	RAM_PAUSE_MS = 10,
+	USE_MIB = 128,
 };
 
 static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t disk_lock = PTHREAD_MUTEX_INITIALIZER; /* held while a record is written and one is read */
 static volatile unsigned long ticks, records, passes, bad;
 
 static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
@@ -186,6 +190,7 @@ static void *use_disk(void *unused)
 		uint64_t oldest = number > places ? number - places + 1 : 1;
 		uint64_t older = oldest + mix(number) % (number - oldest + 1);
 
+		pthread_mutex_lock(&disk_lock);
 		make_record(record, number);
 		errno = 0;
 		if (pwrite(fd, record, RECORD_SIZE, (off_t)(number % places * RECORD_SIZE)) != RECORD_SIZE)
@@ -198,6 +203,7 @@ static void *use_disk(void *unused)
 		else if (memcmp(record, found, RECORD_SIZE))
 			disk_bad("content", older);
 		records = number;
+		pthread_mutex_unlock(&disk_lock);
 		if (uptime() - told >= 1) {
 			told = uptime();
 			say("DISK ok %lu", number);
@@ -207,14 +213,75 @@ static void *use_disk(void *unused)
 	return NULL;
 }
 
+/* How often the network's link went down or up; it comes up once. */
+static int link_changes(void)
+{
+	FILE *file = fopen("/sys/class/net/eth0/carrier_changes", "r");
+	int changes = -1;
+
+	if (file) {
+		if (fscanf(file, "%d", &changes) != 1)
+			changes = -1;
+		fclose(file);
+	}
+	return changes;
+}
+
+/* A line of the kernel's log begins with its priority in brackets, of which the lower three bits are the level. */
+static void tell_warnings(void)
+{
+	static char log[1 << 20];
+	int length = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1), count = 0;
+
+	log[length > 0 ? length : 0] = 0;
+	for (char *line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
+		if (*line != '<' || (strtoul(line + 1, NULL, 10) & 7) > 4)
+			continue;
+		count++;
+		say("KERNEL %.150s", line);
+	}
+	say("WARNINGS %d", length < 0 ? -1 : count);
+}
+
+/* Uses memory that a balloon may have had meanwhile. */
+static void use_memory(void)
+{
+	const size_t words = USE_MIB * (size_t)(CHUNK / sizeof(uint64_t));
+	uint64_t *ram = mmap(NULL, words * sizeof(*ram), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t wrong = 0;
+
+	if (ram == MAP_FAILED) {
+		say("USED BAD no memory");
+		return;
+	}
+	for (size_t i = 0; i < words; i++) {
+		wrong += ram[i] != 0;
+		ram[i] = ram_word(i, 1);
+	}
+	for (size_t i = 0; i < words; i++)
+		wrong += ram[i] != ram_word(i, 1);
+	munmap(ram, words * sizeof(*ram));
+	if (wrong)
+		say("USED BAD %zu words", wrong);
+	else
+		say("USED ok");
+}
+
 static void command(const char *line)
 {
 	if (!strcmp(line, "status")) {
-		say("STATUS uptime=%.2f ticks=%lu records=%lu passes=%lu bad=%lu", uptime(), ticks, records, passes, bad);
+		say("STATUS uptime=%.2f ticks=%lu records=%lu passes=%lu bad=%lu links=%d", uptime(), ticks, records, passes, bad,
+		    link_changes());
+	} else if (!strcmp(line, "touch")) {
+		use_memory();
+	} else if (!strcmp(line, "warnings")) {
+		tell_warnings();
 	} else if (!strcmp(line, "flush")) {
 		sync();
 		say("FLUSHED");
 	} else if (!strcmp(line, "poweroff")) {
+		/* For good: the kernel takes the disk away before it stops us. */
+		pthread_mutex_lock(&disk_lock);
 		sync();
 		reboot(RB_POWER_OFF);
 	} else if (*line) {

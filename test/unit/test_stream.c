@@ -10,29 +10,25 @@
 static void test_prefix(void)
 {
 	static const struct stream_block blocks[] = { { "pc.ram", 512u << 20 }, { "/rom@etc/acpi/tables", 0x20000 } };
-	static const uint8_t
-		expected
-			[] = {
-				'Q',  'E',  'V',  'M', 0,    0,	  0,   3, /* magic, version */
-				0x07, 0,    0,	  0,   10,   'p', 'c', '-',  'q', '3', '5', '-',  '7', '.', '2', /* configuration */
-				0x01, 0x7f, 0xff, 0,   1,    3,	  'r', 'a',  'm', 0,   0,   0,	  0,   0,   0,	 0,
-				4, /* section start: id, name, instance, version */
-				0,    0,    0,	  0,   0x20, 2,	  0,   4, /* sum of used lengths | RAM_SAVE_FLAG_MEM_SIZE */
-				6,    'p',  'c',  '.', 'r',  'a', 'm', 0,    0,	  0,   0,   0x20, 0,   0,   0, /* block */
-				20,   '/',  'r',  'o', 'm',  '@', 'e', 't',  'c', '/', 'a', 'c',  'p', 'i', '/', 't',
-				'a',  'b',  'l',  'e', 's',  0,	  0,   0,    0,	  0,   2,   0,	  0, /* block */
-				0,    0,    0,	  0,   0,    0,	  0,   0x10, /* RAM_SAVE_FLAG_EOS */
-				0x7e, 0x7f, 0xff, 0,   1,		     /* footer */
-			};
-	uint8_t buf[sizeof(expected) + 1];
+	static const char expected[] =
+		"QEVM\0\0\0\3"				  /* magic, version */
+		"\x07\0\0\0\12pc-q35-7.2"		  /* configuration: length, machine */
+		"\x01\x7f\xff\0\1\3ram\0\0\0\0\0\0\0\4"	  /* section: id, name, instance, version */
+		"\0\0\0\0\x20\2\0\4"			  /* sum | RAM_SAVE_FLAG_MEM_SIZE */
+		"\6pc.ram\0\0\0\0\x20\0\0\0"		  /* block: name, used length */
+		"\24/rom@etc/acpi/tables\0\0\0\0\0\2\0\0" /* block */
+		"\0\0\0\0\0\0\0\x10"			  /* RAM_SAVE_FLAG_EOS */
+		"\x7e\x7f\xff\0\1";			  /* footer */
+	const size_t whole = sizeof(expected) - 1;
+	uint8_t buf[sizeof(expected)];
 	size_t len = 0;
 	bool all = true;
 
-	ok(stream_prefix(buf, sizeof(buf), "pc-q35-7.2", blocks, 2, &len) == 0 && len == sizeof(expected) &&
+	ok(stream_prefix(buf, sizeof(buf), "pc-q35-7.2", blocks, 2, &len) == 0 && len == whole &&
 		   !memcmp(buf, expected, len),
 	   "the prefix is what it is to be, byte for byte");
-	ok(stream_prefix(buf, sizeof(expected), "pc-q35-7.2", blocks, 2, &len) == 0, "it fits exactly");
-	for (size_t size = 0; size < sizeof(expected); size++) {
+	ok(stream_prefix(buf, whole, "pc-q35-7.2", blocks, 2, &len) == 0, "it fits exactly");
+	for (size_t size = 0; size < whole; size++) {
 		memset(buf, 0xa5, sizeof(buf));
 		all = all && stream_prefix(buf, size, "pc-q35-7.2", blocks, 2, &len) == -ENOSPC && buf[size] == 0xa5;
 	}
