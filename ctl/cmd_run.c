@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include "elffile.h"
 #include "options.h"
 #include "proc.h"
+#include "runnable.h"
 #include "text.h"
 
 #define LIBRARY	     "libcprshim.so"
@@ -119,14 +119,14 @@ static int set_settings(const struct options *opts)
 static int prepare(const char *program, const char *library, const struct options *opts)
 {
 	const char *method = getenv("CPRSHIM_METHOD");
-	const char *problem = elffile_program_problem(program);
+	const char *problem = runnable_program_problem(program);
 	int err;
 
 	if (problem) {
 		text_error("%s cannot be run under the shim: %s", program, problem);
 		return -ENOEXEC;
 	}
-	problem = elffile_library_problem(library);
+	problem = runnable_library_problem(library);
 	if (problem) {
 		text_error("%s cannot be preloaded: %s", library, problem);
 		return -ENOEXEC;
@@ -135,7 +135,7 @@ static int prepare(const char *program, const char *library, const struct option
 		text_error("CPRSHIM_METHOD: %s is no update method: auto, exec, relay or transfer", method);
 		return -EINVAL;
 	}
-	problem = opts->binary ? elffile_program_problem(opts->binary) : NULL;
+	problem = opts->binary ? runnable_program_problem(opts->binary) : NULL;
 	if (problem) {
 		text_error("--binary: a VM cannot be updated to %s: %s", opts->binary, problem);
 		return -ENOEXEC;

@@ -17,8 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define RUNDIR_DEFAULT "/run/cprshim"
-#define RUNDIR_USER    "cprshim" /* under XDG_RUNTIME_DIR */
+#include "../state/rundir.h"
 
 /* A full backlog is tried again this often, and this far apart. */
 #define CONNECT_TRIES	   100
@@ -44,7 +43,7 @@ static int try_connect(int fd, int dir, pid_t pid)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
 	/* by way of the directory's descriptor, because its path may be longer than an address holds */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%d.sock", dir, pid);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" RUNDIR_SOCKET, dir, pid);
 	for (int i = 0; i < CONNECT_TRIES; i++) {
 		if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 			return 0;

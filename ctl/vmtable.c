@@ -69,7 +69,7 @@ static bool is_memfd(int fd)
 static int open_candidate(pid_t pid, const char *number, int *ret_fd)
 {
 	char path[320];
-	int by_path, fd, err = 0;
+	int by_path, fd, err;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, number);
 	if (!is_table_link(path))
@@ -83,11 +83,10 @@ static int open_candidate(pid_t pid, const char *number, int *ret_fd)
 		return -ENOENT;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		err = -errno;
+	err = errno;
 	close(by_path);
-	if (err)
-		return err;
+	if (fd < 0)
+		return -err;
 	*ret_fd = fd;
 	return 0;
 }

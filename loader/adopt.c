@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "../shim/guard.h"
@@ -24,6 +23,7 @@
 #include "control.h"
 #include "fault.h"
 #include "first.h"
+#include "looks.h"
 #include "rollback.h"
 #include "service.h"
 #include "successor.h"
@@ -137,7 +137,6 @@ static void adopt_vm(struct cprstate *state)
 	vm.cwd_fd = state->shim[0].cwd_fd;
 	vm.start_time = rec->start_time;
 	vm.daemonized = rec->daemonized;
-	vm.umask = (mode_t)rec->umask;
 	vm.signal_mask = rec->signal_mask;
 	snprintf(vm.own_path, sizeof(vm.own_path), "%s", state->shim[0].own_path);
 	snprintf(vm.configured, sizeof(vm.configured), "%s", rec->configured);
@@ -221,25 +220,6 @@ static int adopt_descriptors(const struct cprstate *state)
 	return 0;
 }
 
-/*
- * The process is to look as it did: its name, and its command line without what stands at the end of it for safety's sake
- * (loader/handover.c). The kernel lets root alone shorten the command line; elsewhere it stays visible.
- */
-static void look_as_before(char **exec_argv)
-{
-	const char *name = strrchr(vm.argv[0], '/');
-	size_t n = 0;
-
-	prctl(PR_SET_NAME, name ? name + 1 : vm.argv[0]);
-	while (vm.argv[n])
-		n++;
-	for (size_t i = 0; i < n; i++)
-		if (!exec_argv[i])
-			return;
-	if (prctl(PR_SET_MM, PR_SET_MM_ARG_END, exec_argv[n], 0, 0))
-		log_debug("the command line keeps its last arguments: %s", strerror(errno));
-}
-
 /**
  * successor_adopt() - take over
  * @state_fd:  descriptor of the CPR state
@@ -294,9 +274,9 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path);
 	if (vm.cwd_fd >= 0 && fchdir(vm.cwd_fd))
 		log_warn("the first working directory is gone: relative paths may not be found");
-	umask(vm.umask);
+	umask((mode_t)state->vm[0].umask);
 	settings_hide(vm.own_path, vm.envp, vm.binary.module_dir);
-	look_as_before(exec_argv);
+	looks_restore(exec_argv);
 	struct argv_successor what = {
 		.machine = vm.machine,
 		.vmgenid = vm.vmgenid,

@@ -9,9 +9,12 @@
 #include "argv.h"
 
 #include <ctype.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "optvalue.h"
 
 /** argv_names_vmm() - is this the name of a QEMU system emulator? */
 bool argv_names_vmm(const char *path)
@@ -95,68 +98,6 @@ bool argv_is_inert(char *const argv[])
 	return false;
 }
 
-static void refuse(const char *reasons[ARGV_REFUSALS], size_t *n, const char *reason)
-{
-	for (size_t i = 0; i < *n; i++)
-		if (!strcmp(reasons[i], reason))
-			return;
-	if (*n < ARGV_REFUSALS)
-		reasons[(*n)++] = reason;
-}
-
-static bool is_network(const char *option)
-{
-	return is_option(option, "netdev") || is_option(option, "nic") || is_option(option, "net");
-}
-
-static void refuse_pair(const char *option, const char *value, const char *reasons[ARGV_REFUSALS], size_t *n)
-{
-	if (is_option(option, "sandbox") && has_part(value, "spawn=deny"))
-		refuse(reasons, n, "-sandbox spawn=deny forbids exec: start the VM with spawn=allow");
-	if (is_option(option, "run-with") && has_part(value, "chroot="))
-		refuse(reasons, n, "-run-with chroot= hides the replacement: start the VM without it");
-	if (is_option(option, "run-with") && has_part(value, "async-teardown=on"))
-		refuse(reasons, n, "-run-with async-teardown=on would leave a process behind at each update");
-	if (is_option(option, "drive") && has_part(value, "snapshot=on"))
-		refuse(reasons, n, "a drive with snapshot=on would lose what was written since the start");
-	if (is_option(option, "add-fd"))
-		refuse(reasons, n, "-add-fd: descriptor sets cannot be handed over yet");
-	if (is_option(option, "qmp") || is_option(option, "qmp-pretty"))
-		if (!strncmp(value, "stdio", 5) || !strncmp(value, "pty", 3) || !strncmp(value, "mon:", 4))
-			refuse(reasons, n, "a QMP monitor on a terminal cannot be handed over: use a socket");
-	if ((is_option(option, "chardev") || is_option(option, "serial") || is_option(option, "monitor")) &&
-	    (has_part(value, "tls-creds=") || has_part(value, "websocket=on") || has_part(value, "telnet=on") ||
-	     !strncmp(value, "telnet:", 7) || !strncmp(value, "websocket:", 10)))
-		refuse(reasons, n, "a telnet, websocket or TLS character device has a session that cannot be handed over");
-	if (is_network(option) && (has_part(value, "vhost=on") || has_part(value, "vhostforce=on")))
-		refuse(reasons, n, "vhost network back ends cannot be handed over yet: use vhost=off");
-	if (is_network(option) && (has_part(value, "queues=") || has_part(value, "fds=")))
-		refuse(reasons, n, "multiqueue taps cannot be handed over yet");
-	if (is_network(option) && (has_part(value, "helper=") || !strncmp(value, "bridge", 6)))
-		refuse(reasons, n, "taps made by a bridge helper cannot be handed over yet");
-}
-
-/**
- * argv_refusals() - what on the command line cannot be updated
- * @argv:    the user's
- * @reasons: one sentence each; constant strings
- *
- * Return: how many.
- */
-size_t argv_refusals(char *const argv[], const char *reasons[ARGV_REFUSALS])
-{
-	size_t n = 0;
-
-	if (argv_has(argv, "chroot"))
-		refuse(reasons, &n, "-chroot hides the replacement: start the VM without it");
-	if (argv_has(argv, "snapshot"))
-		refuse(reasons, &n, "-snapshot: what was written since the start would be lost");
-	for (size_t i = 1; argv[0] && argv[i] && argv[i + 1]; i++)
-		if (argv[i][0] == '-')
-			refuse_pair(argv[i], argv[i + 1], reasons, &n);
-	return n;
-}
-
 /** argv_forbids_affinity() - does a seccomp filter of QEMU's kill who sets a thread's affinity? */
 bool argv_forbids_affinity(char *const argv[])
 {
@@ -236,7 +177,7 @@ static char *with_machine_type(const char *value, const char *machine, bool *fou
 
 static bool is_server(const char *value)
 {
-	return has_part(value, "server=on") || has_part(value, "server");
+	return optvalue_on(value, "server");
 }
 
 static bool is_character_device(const char *option)
@@ -244,6 +185,28 @@ static bool is_character_device(const char *option)
 	return is_option(option, "chardev") || is_option(option, "serial") || is_option(option, "qmp") ||
 	       is_option(option, "qmp-pretty") || is_option(option, "monitor") || is_option(option, "parallel") ||
 	       is_option(option, "gdb");
+}
+
+static bool is_network(const char *option)
+{
+	return is_option(option, "netdev") || is_option(option, "nic") || is_option(option, "net");
+}
+
+static bool makes_tap(const char *value)
+{
+	char type[32];
+
+	optvalue_type(value, type, sizeof(type));
+	return !strcmp(type, "tap") && !optvalue_get(value, "fd", type, sizeof(type));
+}
+
+static char *with_json(const char *value, const char *key, const char *text)
+{
+	json_t *object = json_loads(value, 0, NULL);
+	char *out = object && !json_object_set_new(object, key, json_string(text)) ? json_dumps(object, 0) : NULL;
+
+	json_decref(object);
+	return out;
 }
 
 static char *with_guid(const char *value, const char *guid)
@@ -267,8 +230,8 @@ static char *rewritten(const char *option, const char *value, const struct argv_
 	if (is_character_device(option) && is_server(value))
 		return join(value, ",wait=off", "");
 	/* The interface is up already; its script ran when the VM was first started. */
-	if (is_network(option) && !strncmp(value, "tap", 3) && !has_part(value, "fd="))
-		return join(value, ",script=no", "");
+	if (is_network(option) && makes_tap(value))
+		return value[0] == '{' ? with_json(value, "script", "no") : join(value, ",script=no", "");
 	if (is_option(option, "device") && !strncmp(value, "vmgenid", 7) && *what->vmgenid && strstr(value, "guid=auto"))
 		return with_guid(value, what->vmgenid);
 	return strdup(value);

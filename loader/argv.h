@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ARGV_REFUSALS 32
-
 /**
  * struct argv_successor - what a successor's command line depends on
  * @machine: machine type without alias, such as "pc-q35-7.2"
@@ -30,7 +28,6 @@ bool argv_names_vmm(const char *path);
 bool argv_is_inert(char *const argv[]);
 bool argv_has(char *const argv[], const char *option);
 const char *argv_value(char *const argv[], const char *option, size_t nth);
-size_t argv_refusals(char *const argv[], const char *reasons[ARGV_REFUSALS]);
 bool argv_forbids_affinity(char *const argv[]);
 char **argv_with(char *const argv[], const char *const extra[]);
 char **argv_for_successor(char *const argv[], const struct argv_successor *what);

@@ -15,11 +15,11 @@
 #include "../shim/real.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
+#include "../state/rundir.h"
 #include "clock.h"
 #include "status.h"
 #include "update.h"
 
-#define DEFAULT_RUNDIR "/run/cprshim"
 #define REQUEST_MAX    65536
 /* A peer that connects and says nothing holds up the service thread for no longer. */
 #define REQUEST_MS     2000
@@ -33,7 +33,7 @@ static int listen_in(const char *dir)
 
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return -errno;
-	if ((size_t)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%d.sock", dir, (int)getpid()) >=
+	if ((size_t)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" RUNDIR_SOCKET, dir, (int)getpid()) >=
 	    sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	int fd = real(socket)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -57,9 +57,9 @@ void control_open(void)
 {
 	char dir[PATH_MAX];
 
-	listener = listen_in(settings.rundir ? settings.rundir : DEFAULT_RUNDIR);
+	listener = listen_in(settings.rundir ? settings.rundir : RUNDIR_DEFAULT);
 	if (listener < 0 && !settings.rundir && settings.runtime_dir) {
-		snprintf(dir, sizeof(dir), "%s/cprshim", settings.runtime_dir);
+		snprintf(dir, sizeof(dir), "%s/" RUNDIR_USER, settings.runtime_dir);
 		listener = listen_in(dir);
 	}
 	if (listener < 0)
@@ -196,7 +196,11 @@ static int accept_one(void)
 
 	if (fd < 0)
 		return -1;
-	fd = slots_move(fd);
+	/* Where the numbers are used up it keeps its own, so that it can be told why there is no update. */
+	int high = slots_park(fd);
+	if (high >= 0)
+		real(close)(fd);
+	fd = high >= 0 ? high : slots_adopt(fd);
 	if (fd >= 0 && !may_ask(fd)) {
 		control_finish(fd, refusal("this user may not control this VM"));
 		return -1;

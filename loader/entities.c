@@ -56,6 +56,20 @@ static void add_chardevs(struct lines *l, uint64_t deadline)
 	json_decref(list);
 }
 
+static void add_limits(struct lines *l, const char *drive, const json_t *inserted)
+{
+	static const char *const names[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr" };
+	json_int_t limit[6], sum = 0;
+	char text[256];
+
+	for (size_t i = 0; i < 6; i++)
+		sum += limit[i] = json_integer_value(json_object_get(inserted, names[i]));
+	snprintf(text, sizeof(text), "bps %lld/%lld/%lld iops %lld/%lld/%lld", limit[0], limit[1], limit[2], limit[3], limit[4],
+		 limit[5]);
+	if (sum)
+		add(l, "I/O limits of drive", drive, text);
+}
+
 static void add_block(struct lines *l, uint64_t deadline)
 {
 	char error[QMP_ERROR_MAX];
@@ -83,6 +97,7 @@ static void add_block(struct lines *l, uint64_t deadline)
 		const char *file = json_string_value(json_object_get(inserted, "file"));
 
 		add(l, "drive", device && *device ? device : qdev ? qdev : "(unnamed)", file ? file : "empty");
+		add_limits(l, device && *device ? device : qdev ? qdev : "(unnamed)", inserted);
 	}
 	json_decref(list);
 }
@@ -94,12 +109,15 @@ static void add_network(struct lines *l, uint64_t deadline)
 
 	for (char *line = text ? strtok_r(text, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
 		char *colon = strchr(line, ':');
+		bool indented = *line == ' ';
 
 		while (*line == ' ' || *line == '\\')
 			line++;
-		if (!colon || colon < line)
+		/* A hub's line has no colon, nor has that of a port of its with nothing at it. A hub itself is nothing to lose. */
+		if (colon && colon > line)
+			*colon = '\0';
+		else if (!indented)
 			continue;
-		*colon = '\0';
 		add(l, "network", line, NULL);
 	}
 	free(text);
@@ -146,7 +164,7 @@ char *entities_query(uint64_t deadline_ns)
 	char *text = calloc(1, len), *at = text;
 	for (size_t i = 0; i < l->count; i++) {
 		if (text)
-			at += sprintf(at, "%s\n", l->line[i]);
+			at = stpcpy(stpcpy(at, l->line[i]), "\n");
 		free(l->line[i]);
 	}
 	free(l);

@@ -36,13 +36,15 @@ static bool started; /* the main loop has been reached once */
 /** first_log() - log to where the environment says */
 void first_log(void)
 {
-	int fd = STDERR_FILENO;
+	/* Where stderr was closed, its number will be some file of QEMU's: a message there would be written into a disk. */
+	int otherwise = real(fcntl)(STDERR_FILENO, F_GETFD) < 0 ? -1 : STDERR_FILENO;
+	int fd = otherwise;
 
 	if (settings.log_file && *settings.log_file) {
 		fd = real(open)(settings.log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		fd = fd < 0 ? STDERR_FILENO : slots_move(fd);
+		fd = fd < 0 ? otherwise : slots_move(fd);
 	}
-	log_setup((enum log_level)settings.log_level, fd < 0 ? STDERR_FILENO : fd);
+	log_setup((enum log_level)settings.log_level, fd);
 }
 
 /*

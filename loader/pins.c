@@ -13,9 +13,11 @@
 #include "../shim/log.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
+#include "../shim/table.h"
 
 static struct pin pins[PINS_MAX];
 static size_t count;
+static bool no_numbers; /* the limit on open files was met */
 
 /* These come with the dynamic loader and must match it. */
 static bool is_glibc(const char *name)
@@ -34,9 +36,11 @@ static void add(unsigned int kind, const char *name, const char *path)
 {
 	int fd = count < PINS_MAX ? real(open)(path, O_RDONLY | O_CLOEXEC) : -1;
 
+	no_numbers |= fd < 0 && count < PINS_MAX && errno == EMFILE;
 	if (fd < 0)
 		return;
 	fd = slots_move(fd);
+	no_numbers |= fd < 0;
 	if (fd < 0)
 		return;
 	pins[count] = (struct pin){ .kind = kind, .fd = fd, .name = strdup(name), .path = strdup(path) };
@@ -217,6 +221,11 @@ void pins_take(void)
 
 		add(CPR_PIN_FIRMWARE, keymap ? keymap + 1 : base_name(path), path);
 	}
+	if (!no_numbers)
+		return;
+	/* The numbers are needed for QEMU's clients and for cprctl's. */
+	pins_release();
+	table_incomplete("the limit on open files (ulimit -n) is too low to hold the running QEMU's files for a way back");
 }
 
 /** pins_adopt() - on the way back: the pins that are still held */

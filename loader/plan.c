@@ -14,18 +14,20 @@
 #include "../shim/decoy.h"
 #include "../shim/real.h"
 #include "../shim/table.h"
+#include "vm.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
 
-/* A socket's own address as QEMU writes it in query-chardev (chardev/char-socket.c:qemu_chr_compute_filename). */
-static void address_text(int fd, char *ret, size_t size)
+/* A socket's own address, or its peer's, as QEMU writes it in query-chardev (chardev/char-socket.c:qemu_chr_compute_filename). */
+static void address_text(int fd, bool peer, char *ret, size_t size)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
 	ret[0] = '\0';
-	if (real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len))
+	if (peer ? real(getpeername)(decoy_real(fd), (struct sockaddr *)&addr, &len) :
+		   real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len))
 		return;
 	if (addr.ss_family == AF_UNIX) {
 		const struct sockaddr_un *un = (const struct sockaddr_un *)&addr;
@@ -84,22 +86,30 @@ static bool writes_from_start(const struct fdrec *rec)
 	       (rec->open_flags & (O_TRUNC | O_APPEND));
 }
 
-static enum plan_action plan_listener(struct planned *p, const json_t *chardevs)
+static enum plan_action plan_listener(struct planned *p, const json_t *chardevs, struct reasons *blockers)
 {
 	char text[256];
 
-	address_text(p->it.fd, text, sizeof(text));
+	address_text(p->it.fd, false, text, sizeof(text));
+	/* The successor listens where the command line says; nothing would ask for this one. */
+	if (p->it.recorded && vm.started_seq && p->it.rec.seq >= vm.started_seq)
+		reasons_add(blockers, "descriptor %d listens at %s since after the start (an NBD server, VNC?): stop it", p->it.fd,
+			    *text ? text : p->it.link);
 	p->chardev = *text && chardev_named(chardevs, text, true);
 	return PLAN_PRESERVE;
 }
 
-/* QEMU names a connection by its local address, which is empty for a UNIX client. */
+/* QEMU names a connection by its local address, which is empty for a UNIX client; newer ones then take the server's. */
 static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
 {
 	char text[256];
 
-	address_text(p->it.fd, text, sizeof(text));
+	address_text(p->it.fd, false, text, sizeof(text));
 	p->chardev = chardev_named(chardevs, *text ? text : "unix:", false);
+	if (!*text && !p->chardev) {
+		address_text(p->it.fd, true, text, sizeof(text));
+		p->chardev = *text && chardev_named(chardevs, text, false);
+	}
 	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 }
 
@@ -111,19 +121,22 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
 	}
+	if (it->rec.flags & FDREC_SCM) {
+		reasons_add(blockers, "descriptor %d (%s) was passed in by a monitor's client: that cannot be handed over yet", it->fd,
+			    it->link);
+		return PLAN_BLOCK;
+	}
 	switch (it->kind) {
 	case FDKIND_SHIM:
 	case FDKIND_RAM:
 	case FDKIND_STDIO:
-		return PLAN_PRESERVE;
-	case FDKIND_LISTENER:
-		return plan_listener(p, chardevs);
-	case FDKIND_CONNECTION:
-		return plan_connection(p, chardevs);
 	case FDKIND_TAP:
-		return PLAN_PRESERVE;
 	case FDKIND_PTY_MASTER:
 		return PLAN_PRESERVE;
+	case FDKIND_LISTENER:
+		return plan_listener(p, chardevs, blockers);
+	case FDKIND_CONNECTION:
+		return plan_connection(p, chardevs);
 	case FDKIND_FILE:
 		return it->recorded && writes_from_start(&it->rec) ? PLAN_PRESERVE : PLAN_REOPEN;
 	case FDKIND_VHOST:
@@ -159,7 +172,7 @@ static void plan_clients(struct plan *plan, const json_t *chardevs)
 
 		if (p->it.kind != FDKIND_CLIENT)
 			continue;
-		address_text(p->it.fd, text, sizeof(text));
+		address_text(p->it.fd, false, text, sizeof(text));
 		p->parent = find_listener(plan, p);
 		if (p->parent < 0)
 			continue;
@@ -188,6 +201,8 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
 		if (!strncmp(name, "telnet:", 7) || !strncmp(name, "websocket:", 10))
 			reasons_add(blockers, "character device %s (%s) has a session that cannot be handed over", label,
 				    name);
+		if (!strcmp(label, "gdb") && (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4)))
+			reasons_add(blockers, "a debugger is connected to the gdbstub: detach it");
 	}
 	for (i = 0; i < plan->count; i++)
 		found += plan->fds[i].chardev && plan->fds[i].it.kind != FDKIND_LISTENER;

@@ -16,10 +16,12 @@
 
 #include "../shim/log.h"
 #include "../shim/real.h"
-#include "argv.h"
+#include "../shim/table.h"
 #include "clock.h"
 #include "entities.h"
+#include "ondisk.h"
 #include "qmp.h"
+#include "refused.h"
 #include "vm.h"
 
 static json_t *query(const char *command, uint64_t deadline, struct reasons *reasons)
@@ -91,6 +93,15 @@ static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
 	json_decref(answer);
 }
 
+static void check_fdsets(uint64_t deadline, struct reasons *reasons)
+{
+	json_t *answer = query("query-fdsets", deadline, reasons);
+
+	if (json_array_size(answer))
+		reasons_add(reasons, "descriptor sets (add-fd) cannot be handed over yet: remove them with remove-fd");
+	json_decref(answer);
+}
+
 static void check_entities(uint64_t deadline, struct reasons *reasons)
 {
 	char *now = entities_query(deadline);
@@ -103,11 +114,25 @@ static void check_entities(uint64_t deadline, struct reasons *reasons)
 	free(now);
 }
 
-/* Filters from outside (systemd, a container) may deny execveat() to the leader, which would leave half a process. */
-static void check_seccomp(struct reasons *reasons)
+static uint64_t capability_set(const char *status, const char *name)
 {
-	if (argv_has(vm.argv, "runas"))
-		reasons_add(reasons, "-runas: what was opened as root could not be opened again");
+	const char *at = strstr(status, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
+}
+
+/* Only root keeps what it has over an exec; others keep what is ambient (capabilities(7)). */
+static void check_capabilities(struct reasons *reasons)
+{
+	char text[8192];
+	int fd = real(open)("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		real(close)(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (geteuid() && capability_set(text, "\nCapPrm:\t") & ~capability_set(text, "\nCapAmb:\t"))
+		reasons_add(reasons, "this process has capabilities that an exec would take from it: make them ambient, or drop them");
 }
 
 /** preflight_chardevs() - answer of query-chardev, a new reference, or NULL */
@@ -141,25 +166,26 @@ char *preflight_target(uint64_t deadline_ns)
 int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 {
 	uint64_t deadline = qmp_in_ms(30000);
-	const char *refusals[ARGV_REFUSALS];
-	size_t n = argv_refusals(vm.argv, refusals);
 
 	*plan = (struct plan){ .fds = NULL };
 	if (!vm.machine[0] || !vm.entities) {
 		reasons_add(reasons, "QEMU has not finished starting");
 		return -EAGAIN;
 	}
-	for (size_t i = 0; i < n; i++)
-		reasons_add(reasons, "%s", refusals[i]);
+	if (table_why_incomplete())
+		reasons_add(reasons, "%s", table_why_incomplete());
+	refused_options(vm.argv, reasons);
 	check_run_state(ret_running, deadline, reasons);
 	check_migration(deadline, reasons);
 	check_jobs(deadline, reasons);
 	check_bitmaps(deadline, reasons);
+	check_fdsets(deadline, reasons);
 	check_entities(deadline, reasons);
-	check_seccomp(reasons);
+	check_capabilities(reasons);
 	json_t *chardevs = preflight_chardevs(deadline);
 	int rc = chardevs ? plan_make(plan, chardevs, reasons) : -EIO;
 	json_decref(chardevs);
+	ondisk_check(plan, reasons);
 	if (rc)
 		reasons_add(reasons, "the descriptors could not be listed: %s", strerror(-rc));
 	return rc;

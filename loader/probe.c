@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -27,9 +28,18 @@
 #define CHILD_ANSWER  4
 #define CHILD_BINARY  5
 
-/** probe_answer() - in the probed program: we are here; it then goes on as the QEMU that it is */
+/**
+ * probe_answer() - in the probed program: we are here; it then goes on as the QEMU that it is
+ *
+ * It must not outlive the VM, which may be ended at any time.
+ */
 void probe_answer(int fd)
 {
+	struct pollfd vm_side = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (poll(&vm_side, 1, 0) == 1 && (vm_side.revents & POLLHUP))
+		real(_exit)(1); /* it was ended before that */
 	if (write(fd, ANSWER, strlen(ANSWER)) < 0)
 		log_error("the probe could not answer: %s", strerror(errno));
 	real(close)(fd);
@@ -57,6 +67,9 @@ void probe_file(const struct vm_binary *binary, struct reasons *reasons)
 		reasons_add(reasons, "%s is not executable", binary->path);
 	if (n < 0 || elffile_check(head, (size_t)n, &why))
 		reasons_add(reasons, "%s %s", binary->path, n < 0 ? "cannot be read" : why);
+	/* Who could change it would have this VM. */
+	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
+		reasons_add(reasons, "%s can be changed by another user", binary->path);
 	if ((st.st_mode & (S_ISUID | S_ISGID)) || fgetxattr(binary->fd, "security.capability", NULL, 0) > 0)
 		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded", binary->path);
 }
@@ -93,11 +106,20 @@ struct child {
 static int actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary, int qmp, int answer, int errors)
 {
 	/* Ours are high numbers, so none of them is overwritten by an earlier line. */
-	return posix_spawn_file_actions_init(a) || posix_spawn_file_actions_adddup2(a, qmp, 0) ||
-	       posix_spawn_file_actions_adddup2(a, qmp, 1) || posix_spawn_file_actions_adddup2(a, errors, 2) ||
-	       posix_spawn_file_actions_adddup2(a, vm.library_fd, CHILD_LIBRARY) ||
-	       posix_spawn_file_actions_adddup2(a, answer, CHILD_ANSWER) ||
-	       posix_spawn_file_actions_adddup2(a, binary->fd, CHILD_BINARY);
+	const int pairs[][2] = {
+		{ qmp, 0 },
+		{ qmp, 1 },
+		{ errors, 2 },
+		{ vm.library_fd, CHILD_LIBRARY },
+		{ answer, CHILD_ANSWER },
+		{ binary->fd, CHILD_BINARY },
+	};
+	int rc = posix_spawn_file_actions_init(a);
+
+	for (size_t i = 0; !rc && i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		rc = posix_spawn_file_actions_adddup2(a, pairs[i][0], pairs[i][1]);
+	/* libc's word for a number that is not below the limit on open files, which was lowered after we took it. */
+	return rc == EBADF ? EMFILE : rc;
 }
 
 /* Libraries of the way back are named by the numbers that they have here: those stay open in the child. */
@@ -128,14 +150,15 @@ static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors
 	snprintf(variable, sizeof(variable), "CPRSHIM_PROBE=%d", CHILD_ANSWER);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", CHILD_BINARY);
 	char **env = probe_environment(binary, variable, CHILD_LIBRARY);
-	if (!env || actions(&a, binary, qmp, answer, errors))
-		return -ENOMEM;
+	int rc = env ? actions(&a, binary, qmp, answer, errors) : ENOMEM;
+	if (rc)
+		return -rc;
 	sigemptyset(&none);
-	int rc = more_actions(&a, binary) || posix_spawnattr_init(&attr) ||
-				 posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
-				 posix_spawnattr_setsigmask(&attr, &none) ?
-			 ENOMEM :
-			 posix_spawn(ret_pid, path, &a, &attr, (char *const *)argv, env);
+	rc = more_actions(&a, binary) || posix_spawnattr_init(&attr) ||
+			     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
+			     posix_spawnattr_setsigmask(&attr, &none) ?
+		     ENOMEM :
+		     posix_spawn(ret_pid, path, &a, &attr, (char *const *)argv, env);
 	posix_spawn_file_actions_destroy(&a);
 	free(env);
 	return -rc;

@@ -10,6 +10,7 @@
 
 #include "../shim/ram.h"
 #include "../shim/real.h"
+#include "../shim/table.h"
 #include "fault.h"
 #include "qmp.h"
 
@@ -104,9 +105,10 @@ int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64
 /** ramblocks_check() - can these blocks be preserved? */
 void ramblocks_check(const struct ramblock *blocks, size_t count, struct reasons *reasons)
 {
-	for (size_t i = 0; i < count; i++)
+	/* A block that got no memfd of ours has made the table incomplete, which has a sentence of its own. */
+	for (size_t i = 0; !table_why_incomplete() && i < count; i++)
 		if (blocks[i].name[0] && blocks[i].fd < 0)
-			reasons_add(reasons, "RAM block %s is a private mapping: its contents cannot be handed over",
+			reasons_add(reasons, "RAM block %s is a private mapping: its contents cannot be handed over; use share=on",
 				    blocks[i].name);
 }
 

@@ -24,7 +24,9 @@ static const struct {
 static double ms_between(uint64_t from, uint64_t to)
 {
 	/* Microseconds are as exact as it is worth saying. */
-	return to > from ? (double)((to - from) / 1000) / 1000 : 0;
+	uint64_t us = to > from ? (to - from) / 1000 : 0;
+
+	return (double)us / 1000;
 }
 
 static void add_blackout(json_t *result, bool with_phases)

@@ -146,8 +146,12 @@ static void get_to_know(void)
 	learn_version();
 	learn_machine();
 	vm.entities = entities_query(qmp_in_ms(30000));
+	vm.started_seq = table_next_seq();
 	pins_take();
-	log_info("QEMU %s (%s), machine %s: ready to be updated", vm.binary.version, vm.binary.package, vm.machine);
+	if (table_why_incomplete())
+		log_warn("this VM cannot be updated: %s", table_why_incomplete());
+	else
+		log_info("QEMU %s (%s), machine %s: ready to be updated", vm.binary.version, vm.binary.package, vm.machine);
 }
 
 static bool take_wakeup(void)

@@ -24,6 +24,7 @@
 #include "../shim/session.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
+#include "../shim/table.h"
 #include "argv.h"
 #include "clock.h"
 #include "control.h"
@@ -439,6 +440,7 @@ static void tidy_up(void)
 		pins_remove_links(links);
 	free(vm.entities);
 	vm.entities = entities_query(deadline);
+	vm.started_seq = table_next_seq();
 }
 
 /**

@@ -24,6 +24,7 @@
 #include "probe.h"
 #include "qmp.h"
 #include "ramblocks.h"
+#include "refused.h"
 #include "result.h"
 
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
@@ -120,9 +121,12 @@ static void check(struct attempt *a)
 {
 	progress(a, "check", "looking for what stands against an update");
 	check_method(a->request, &a->reasons);
-	preflight_vm(&a->plan, &a->h.running, &a->reasons);
+	if (preflight_vm(&a->plan, &a->h.running, &a->reasons) == -EAGAIN)
+		return;
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
+	if (refused_spawn(vm.argv))
+		return; /* that is a reason already */
 	progress(a, "probe", "starting the replacement for a moment");
 	check_binary(a);
 	check_way_back(a);

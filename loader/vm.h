@@ -47,7 +47,6 @@ struct vm_binary {
  * @configured:	path that an update takes the replacement from
  * @generation:	updates done
  * @daemonized:	-daemonize has been done: the working directory is / now
- * @umask:	of the process
  * @signal_mask: of the main thread at first start: bit N-1 for signal N
  * @start_time:	of the process, in clock ticks since boot (proc(5), stat, field 22)
  * @machine:	machine type without alias; "" until known
@@ -58,6 +57,7 @@ struct vm_binary {
  * @journal_fd:	its memfd, or -1
  * @history:	results of past updates, oldest first
  * @entities:	devices, objects, back ends and block nodes right after start; malloc'ed
+ * @started_seq: the table's next sequence number at that moment
  */
 struct vm {
 	char **argv;
@@ -69,7 +69,6 @@ struct vm {
 	char configured[PATH_MAX];
 	uint32_t generation;
 	bool daemonized;
-	mode_t umask;
 	uint64_t signal_mask;
 	uint64_t start_time;
 	char machine[128];
@@ -80,11 +79,13 @@ struct vm {
 	int journal_fd;
 	json_t *history;
 	char *entities;
+	uint64_t started_seq;
 };
 
 extern struct vm vm;
 
 uint64_t vm_start_time(void);
+mode_t vm_umask(void);
 int vm_map_journal(int fd);
 int vm_new_journal(void);
 void vm_drop_journal(void);

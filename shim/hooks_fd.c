@@ -36,6 +36,13 @@ SHIM_HOOK int close(int fd)
 	return real(close)(fd);
 }
 
+static void forget_range(unsigned int first, unsigned int last)
+{
+	for (unsigned int fd = first; fd <= last && fd < FDTABLE_SLOTS; fd++)
+		if (!slots_owns((int)fd) && table_kind((int)fd) != FDKIND_NONE)
+			forget((int)fd);
+}
+
 /* Close what is not ours, one stretch between two of ours at a time. */
 static int close_around_ours(unsigned int first, unsigned int last, unsigned int flags)
 {
@@ -53,10 +60,13 @@ static int close_around_ours(unsigned int first, unsigned int last, unsigned int
 
 SHIM_HOOK int close_range(unsigned int first, unsigned int last, int flags)
 {
-	if (first > last || !guard_enter())
+	/* What the kernel refuses must not be forgotten. */
+	bool valid = first <= last && !(flags & ~(int)(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE));
+
+	if (!valid || !guard_enter())
 		return real(close_range)(first, last, flags);
 	if (!(flags & (int)CLOSE_RANGE_CLOEXEC))
-		table_forget_range(first, last);
+		forget_range(first, last);
 	int rc = close_around_ours(first, last, (unsigned int)flags);
 	guard_leave();
 	return rc;
@@ -73,6 +83,8 @@ SHIM_HOOK void closefrom(int first)
 static int note_duplicate(int from, int to, enum hook_id origin)
 {
 	if (to >= 0 && guard_enter()) {
+		if (table_kind(to) == FDKIND_CLIENT)
+			session_close(to); /* of whom dup2() has just closed */
 		table_note_duplicate(from, to, origin);
 		guard_leave();
 	}

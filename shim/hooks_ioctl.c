@@ -39,7 +39,7 @@ static int attach(int fd, struct ifreq *request)
 	char asked[IFNAMSIZ];
 	int rc = 0;
 
-	if (!guard_enter())
+	if (!request || !guard_enter())
 		return real(ioctl)(fd, TUNSETIFF, request);
 	memcpy(asked, request->ifr_name, sizeof(asked));
 	asked[sizeof(asked) - 1] = '\0';

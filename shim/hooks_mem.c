@@ -22,6 +22,8 @@ static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offs
 	if (activation && (flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE)) {
 		ret = ram_map_anonymous(addr, len, prot, flags);
 	} else {
+		if (activation && (flags & MAP_TYPE) == MAP_PRIVATE && ram_is_own_file(fd))
+			flags ^= MAP_PRIVATE | MAP_SHARED;
 		ret = real(mmap64)(addr, len, prot, flags, fd, offset);
 		if (activation && ret != MAP_FAILED && !(flags & MAP_ANONYMOUS))
 			ram_note_file(ret, len, prot, flags, fd, offset);

@@ -5,6 +5,7 @@
  * Each name that libc exports is here: with and without 64, relative to a directory, and the fortified forms that a caller
  * built with -D_FORTIFY_SOURCE uses when it passes no mode.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -13,17 +14,20 @@
 #include "main_call.h"
 #include "preserved.h"
 #include "real.h"
+#include "slots.h"
 #include "table.h"
 
-/* Reads the optional mode; O_TMPFILE has one too (open(2)). */
-#define READ_MODE(mode, flags)                                               \
-	do {                                                                 \
-		if (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE) { \
-			va_list ap;                                          \
-			va_start(ap, flags);                                 \
-			(mode) = va_arg(ap, mode_t);                         \
-			va_end(ap);                                          \
-		}                                                            \
+/* O_TMPFILE has a mode too (open(2)). */
+#define NEEDS_MODE(flags) (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE)
+
+#define READ_MODE(mode, flags)                       \
+	do {                                         \
+		if (NEEDS_MODE(flags)) {             \
+			va_list ap;                  \
+			va_start(ap, flags);         \
+			(mode) = va_arg(ap, mode_t); \
+			va_end(ap);                  \
+		}                                    \
 	} while (0)
 
 /*
@@ -87,23 +91,32 @@ SHIM_HOOK int openat64(int dirfd, const char *path, int flags, ...)
 	return open_common(dirfd, path, flags, mode, HOOK_openat64);
 }
 
+/* libc ends a program that calls one of these with a flag that needs a mode; so it does here. */
 SHIM_HOOK int __open_2(const char *path, int flags)
 {
+	if (NEEDS_MODE(flags))
+		return real(__open_2)(path, flags);
 	return open_common(AT_FDCWD, path, flags, 0, HOOK___open_2);
 }
 
 SHIM_HOOK int __open64_2(const char *path, int flags)
 {
+	if (NEEDS_MODE(flags))
+		return real(__open64_2)(path, flags);
 	return open_common(AT_FDCWD, path, flags, 0, HOOK___open64_2);
 }
 
 SHIM_HOOK int __openat_2(int dirfd, const char *path, int flags)
 {
+	if (NEEDS_MODE(flags))
+		return real(__openat_2)(dirfd, path, flags);
 	return open_common(dirfd, path, flags, 0, HOOK___openat_2);
 }
 
 SHIM_HOOK int __openat64_2(int dirfd, const char *path, int flags)
 {
+	if (NEEDS_MODE(flags))
+		return real(__openat64_2)(dirfd, path, flags);
 	return open_common(dirfd, path, flags, 0, HOOK___openat64_2);
 }
 
@@ -165,13 +178,14 @@ SHIM_HOOK FILE *fopen64(const char *path, const char *mode)
 static FILE *stream_reopen(const char *path, const char *mode, FILE *stream, __typeof__(&freopen) real_freopen,
 			   enum hook_id origin)
 {
-	bool recording = guard_enter();
+	/* Without a path the stream keeps its file, and its record (freopen(3)). */
+	bool recording = path && guard_enter();
 
 	if (recording)
 		table_forget(fileno(stream));
 	stream = real_freopen(path, mode, stream);
 	if (recording) {
-		if (stream && path)
+		if (stream)
 			table_note_file(fileno(stream), origin, path, (unsigned int)stream_flags(mode));
 		guard_leave();
 	}
@@ -188,11 +202,22 @@ SHIM_HOOK FILE *freopen64(const char *path, const char *mode, FILE *stream)
 	return stream_reopen(path, mode, stream, real(freopen64), HOOK_freopen64);
 }
 
-/* libc closes a stream's descriptor with a system call of its own, which no hook of close() sees. */
+/*
+ * libc closes a stream's descriptor with a system call of its own, which no hook of close() sees. A stream in memory has none,
+ * and fileno() sets errno then.
+ */
 SHIM_HOOK int fclose(FILE *stream)
 {
 	if (guard_enter()) {
-		table_forget(fileno(stream));
+		int saved = errno, fd = fileno(stream);
+
+		errno = saved;
+		if (slots_owns(fd)) {
+			guard_leave();
+			errno = EBADF;
+			return EOF;
+		}
+		table_forget(fd);
 		guard_leave();
 	}
 	return real(fclose)(stream);

@@ -15,7 +15,7 @@ static int log_fd = STDERR_FILENO;
 /**
  * log_setup() - say what is logged, and where
  * @level: the least urgent level that is written
- * @fd:	   descriptor; stays the caller's
+ * @fd:	   descriptor; stays the caller's. Negative: nowhere
  */
 void log_setup(enum log_level level, int fd)
 {
@@ -48,7 +48,7 @@ void log_message(enum log_level level, const char *format, ...)
 	char line[1024];
 	va_list ap;
 
-	if (level > limit)
+	if (level > limit || log_fd < 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	int len = snprintf(line, sizeof(line), "cprshim[%d] %lld.%03ld %s: ", (int)getpid(), (long long)now.tv_sec,

@@ -3,9 +3,12 @@
 #include "ram.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "guard.h"
 #include "real.h"
@@ -13,6 +16,7 @@
 #include "table.h"
 
 #define RAM_MEMFD_NAME "cprshim-ram"
+#define PAGE	       4096u
 
 /* Advice that the kernel keeps with the mapping, so that it must be given again after a remap. */
 #define ADVICE_KEPT                                                                                           \
@@ -24,6 +28,7 @@ static uint64_t next_seq = 1;
 /* No hook for a mapping is ever entered from a signal handler, so a mutex will do. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* The last reservation, until guest RAM has been mapped over it: what comes to lie there later is something else. */
 static __thread uintptr_t reserved_addr __attribute__((tls_model("initial-exec")));
 static __thread size_t reserved_size __attribute__((tls_model("initial-exec")));
 
@@ -90,6 +95,7 @@ void *ram_map_anonymous(void *addr, size_t size, int prot, int flags)
 		if (ret != MAP_FAILED) {
 			map.fd = fd;
 			map.ours = map.shared = true;
+			reserved_size = 0;
 			note(&map);
 			table_note_text(fd, FDKIND_RAM, HOOK_mmap64, RAM_MEMFD_NAME);
 			return ret;
@@ -98,9 +104,32 @@ void *ram_map_anonymous(void *addr, size_t size, int prot, int flags)
 		table_incomplete("guest RAM could not be allocated from a memfd (limit on open files or memory?)");
 	}
 	ret = real(mmap)(addr, size, prot, flags, -1, 0);
-	if (ret != MAP_FAILED)
+	if (ret != MAP_FAILED) {
+		reserved_size = 0;
 		note(&map);
+	}
 	return ret;
+}
+
+/**
+ * ram_is_own_file() - does a descriptor lead to a file that QEMU made for guest RAM and that nobody else can open?
+ * @fd: QEMU's
+ *
+ * With -mem-path DIR (softmmu/physmem.c:file_ram_open) it is made by mkstemp() and unlinked at once, and a memfd has no path to
+ * begin with. Mapped privately, as QEMU does without share=on, its contents would end with the program; mapped shared, only we can
+ * tell the difference. A file of the user's own stays as it was asked for.
+ */
+bool ram_is_own_file(int fd)
+{
+	char path[64], link[PATH_MAX];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_nlink != 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = '\0';
+	return strstr(link, "/qemu_back_mem.") || !strncmp(link, "/memfd:", 7);
 }
 
 /**
@@ -123,6 +152,7 @@ void ram_note_file(void *addr, size_t size, int prot, int flags, int fd, off_t o
 		.shared = (flags & MAP_SHARED) != 0,
 	};
 
+	reserved_size = 0;
 	note(&map);
 }
 
@@ -187,8 +217,12 @@ bool ram_advise(void *addr, size_t size, int advice, int *ret_rc)
 	uintptr_t from = (uintptr_t)addr;
 	bool done = false;
 
+	/* As the kernel takes it: whole pages, and what does not begin on one is an error that it tells itself. */
+	size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
+	if (!size || from % PAGE)
+		return false;
 	pthread_mutex_lock(&lock);
-	size_t i = find_overlap(from, size ? size : 1);
+	size_t i = find_overlap(from, size);
 	if (i < map_count) {
 		struct ram_map *map = &maps[i];
 		bool all = from <= map->addr && from + size >= map->addr + map->size;

@@ -46,6 +46,7 @@ struct ram_map {
 void ram_note_reserve(void *addr, size_t size);
 bool ram_is_activation(void *addr, size_t size, const void *caller);
 void *ram_map_anonymous(void *addr, size_t size, int prot, int flags);
+bool ram_is_own_file(int fd);
 void ram_note_file(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
 void ram_note_unmap(void *addr, size_t size);
 bool ram_advise(void *addr, size_t size, int advice, int *ret_rc);

@@ -109,7 +109,7 @@ static char *preload_without_us(const char *value, const char *own_path)
 			if (!*rest && at > out)
 				at--; /* ours was the last one: the separator before it goes */
 			memmove(at, rest, strlen(rest) + 1);
-			break;
+			continue;
 		}
 		at += len + (at[len] ? 1 : 0);
 	}

@@ -22,7 +22,7 @@ static uint8_t owned[FDTABLE_SLOTS];
 /**
  * slots_setup() - choose the numbers, by the limit on open files
  *
- * Called once, before main().
+ * Called before main(), and again where the limit turns out to be lower than it was.
  */
 void slots_setup(void)
 {
@@ -42,6 +42,11 @@ int slots_park(int fd)
 {
 	int high = real(fcntl)(fd, F_DUPFD_CLOEXEC, base);
 
+	if (high < 0 && errno == EINVAL) {
+		/* The limit on open files was lowered below our numbers while the VM ran (prlimit(1)). */
+		slots_setup();
+		high = real(fcntl)(fd, F_DUPFD_CLOEXEC, base);
+	}
 	if (high < 0)
 		return -errno;
 	return slots_adopt(high);

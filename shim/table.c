@@ -318,18 +318,6 @@ void table_forget(int fd)
 	table_unlock();
 }
 
-/**
- * table_forget_range() - remove the records of a range of numbers
- * @first: the lowest
- * @last:  the highest; any unsigned value
- */
-void table_forget_range(unsigned int first, unsigned int last)
-{
-	for (unsigned int fd = first; fd <= last && fd < FDTABLE_SLOTS; fd++)
-		if (table_kind((int)fd) != FDKIND_NONE)
-			table_forget((int)fd);
-}
-
 /** table_incomplete() - note that something escaped the table: later updates are refused with this sentence */
 void table_incomplete(const char *reason)
 {
@@ -366,6 +354,18 @@ bool table_lookup(int fd, struct fdrec *ret)
 		*ret = *rec;
 	table_unlock();
 	return rec != NULL;
+}
+
+/** table_next_seq() - what is recorded from now on has this sequence number or a higher one */
+uint64_t table_next_seq(void)
+{
+	uint64_t seq = 0;
+
+	if (table_lock()) {
+		seq = table->next_seq;
+		table_unlock();
+	}
+	return seq;
 }
 
 /**

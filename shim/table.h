@@ -30,10 +30,10 @@ void table_note_inherited(int fd);
 void table_refresh(int fd);
 void table_set_flag(int fd, unsigned int flag);
 void table_forget(int fd);
-void table_forget_range(unsigned int first, unsigned int last);
 void table_incomplete(const char *reason);
 const char *table_why_incomplete(void);
 bool table_lookup(int fd, struct fdrec *ret);
+uint64_t table_next_seq(void);
 enum fdkind table_kind(int fd);
 
 #endif

@@ -28,14 +28,14 @@ static bool has_interpreter(const uint8_t *buf, const Elf64_Ehdr *header)
 }
 
 /**
- * elffile_check() - look at the beginning of a file
- * @buf:     its first ELFFILE_BYTES bytes, or all of it
+ * elffile_check_header() - is it code for this machine, a program or a library?
+ * @buf:     the file's first ELFFILE_BYTES bytes, or all of it
  * @len:     how many
  * @ret_why: on failure: half a sentence about the file, constant
  *
- * Return: 0 for a dynamically linked program of this machine, else -ENOEXEC.
+ * Return: 0 or -ENOEXEC.
  */
-int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
+int elffile_check_header(const uint8_t *buf, size_t len, const char **ret_why)
 {
 	Elf64_Ehdr header;
 
@@ -49,6 +49,25 @@ int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
 	*ret_why = "is not a program";
 	if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
 		return -ENOEXEC;
+	return 0;
+}
+
+/**
+ * elffile_check() - can it be started with a library preloaded?
+ * @buf:     the file's first ELFFILE_BYTES bytes, or all of it
+ * @len:     how many
+ * @ret_why: on failure: half a sentence about the file, constant
+ *
+ * Return: 0 for a dynamically linked program of this machine, else -ENOEXEC.
+ */
+int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
+{
+	int rc = elffile_check_header(buf, len, ret_why);
+	Elf64_Ehdr header;
+
+	if (rc)
+		return rc;
+	memcpy(&header, buf, sizeof(header));
 	*ret_why = "is cut off or damaged";
 	if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phoff > len ||
 	    (len - header.e_phoff) / sizeof(Elf64_Phdr) < header.e_phnum)

@@ -8,6 +8,7 @@
 
 #define ELFFILE_BYTES 4096u /* enough for the header and the program headers of any linker's output */
 
+int elffile_check_header(const uint8_t *buf, size_t len, const char **ret_why);
 int elffile_check(const uint8_t *buf, size_t len, const char **ret_why);
 
 #endif

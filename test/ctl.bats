@@ -559,7 +559,7 @@ assert rows[int(sys.argv[2])]["outdated"] is None and rows[int(sys.argv[2])]["ve
 	cp /bin/true "$BATS_TEST_TMPDIR/foreign"
 	printf '\xb7' | dd of="$BATS_TEST_TMPDIR/foreign" bs=1 seek=18 conv=notrunc status=none
 	ctl 1 run -- "$BATS_TEST_TMPDIR/foreign"
-	[[ "$output" == *"another kind of machine"* ]]
+	[[ "$output" == *"another kind of processor"* ]]
 	ctl 1 run -- "$CPRSHIM_LIB.not"
 	mkfifo "$BATS_TEST_TMPDIR/fifo"
 	ctl 1 run -- "$BATS_TEST_TMPDIR/fifo"

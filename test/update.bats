@@ -65,8 +65,9 @@ end_watch() {
 
 # A second VM, with a directory of its own; its PID stays in SECOND_PID.
 in_second_vm() {
-	local VM_DIR=$VM_DIR/second VM_PID=${SECOND_PID:-} VM_LOG=$VM_DIR/second/qemu.log VM_QMP=$VM_DIR/second/qmp.sock
-	local VM_CTL=$VM_DIR/second/ctl.sock VM_SERIAL=$VM_DIR/second/serial.sock SERIAL_PID=
+	local dir=$VM_DIR/second
+	local VM_DIR=$dir VM_PID=${SECOND_PID:-} VM_LOG=$dir/qemu.log VM_QMP=$dir/qmp.sock
+	local VM_CTL=$dir/ctl.sock VM_SERIAL=$dir/serial.sock SERIAL_PID=
 
 	mkdir -p "$VM_DIR/run"
 	"$@"
@@ -147,7 +148,7 @@ migrate_to_second() {
 	begin_watch
 	update_vm
 	[ "$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "type"}}')" = '"pc-q35-10.0-machine"' ]
-	! update_vm old
+	fails update_vm old
 	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = refused ]
 	jq -e '.reasons[] | test("pc-q35-10.0")' <<<"$UPDATE_RESULT"
 	[ "$(vm_version)" = 10.0 ]
@@ -183,7 +184,8 @@ migrate_to_second() {
 	update_vm new
 	update_vm old
 	end_watch
-	[ ! -s "$VM_LOG" ]
+	# A 10.0 that lies in a folder has not all of its modules there, and says so.
+	fails grep -vE 'failed to initialize module|Only modules from the same build' "$VM_LOG"
 }
 
 @test "four vCPUs under TCG: the other processors count on" {
@@ -228,7 +230,7 @@ kvm_works() {
 		guest_alive
 		update_vm old
 		end_watch
-		[ ! -s "$VM_LOG" ]
+		fails grep -vE "terminating on signal|host doesn't support requested feature" "$VM_LOG"
 		end_process "$VM_PID"
 	done
 }
@@ -299,7 +301,7 @@ kvm_works() {
 @test "started with -S: refused before cont, updated after it, and the guest runs" {
 	start_vm -nodefaults -m 256 -kernel "$GUEST" -M q35 -S
 	[ "$(vm_state)" = prelaunch ]
-	! update_vm new
+	fails update_vm new
 	jq -e '.reasons[] | test("prelaunch")' <<<"$UPDATE_RESULT"
 	vm_ctl cont
 	wait_for_guest 10
@@ -314,7 +316,7 @@ kvm_works() {
 	boot_guest -M q35
 	in_second_vm incoming_vm old -M q35
 	[ "$(in_second_vm vm_state)" = inmigrate ]
-	! in_second_vm update_vm new
+	fails in_second_vm update_vm new
 	migrate_to_second
 	in_second_vm wait_for_guest 10
 	in_second_vm update_vm new
@@ -443,8 +445,7 @@ process_looks() {
 	readlink "/proc/$VM_PID/cwd" "/proc/$VM_PID/root"
 	grep -E '^(Umask|Uid|Gid|Groups|NoNewPrivs|Cap.*):' "/proc/$VM_PID/status"
 	cat "/proc/$VM_PID/limits" "/proc/$VM_PID/oom_score_adj"
-	# Whoever may not shorten it sees it longer.
-	[ "$(id -u)" != 0 ] || tr '\0' '\n' <"/proc/$VM_PID/cmdline"
+	tr '\0' '\n' <"/proc/$VM_PID/cmdline"
 }
 
 # --- the next ordinary migration ---

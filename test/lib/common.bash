@@ -109,6 +109,14 @@ wait_for() {
 	done
 }
 
+# fails COMMAND...: succeeds if it does not. ("!" alone does not make a test fail, and "run" would lose UPDATE_RESULT.)
+fails() {
+	if "$@"; then
+		echo "did not fail: $*" >&2
+		return 1
+	fi
+}
+
 # end_process PID: TERM, after five seconds KILL; waits until it is gone.
 end_process() {
 	if ! is_gone "$1"; then
@@ -362,6 +370,10 @@ update_beyond() {
 	[ "$(update_count)" -gt "$1" ]
 }
 
+update_beyond_or_gone() {
+	is_gone "$VM_PID" || update_beyond "$1"
+}
+
 # update_vm [old|new|PATH] [SECONDS]: flips the symlink (not without an argument), sends SIGUSR2, waits for the outcome.
 # The result, as in docs/control-protocol.md, is in UPDATE_RESULT. Succeeds if the VM was updated.
 update_vm() {
@@ -372,7 +384,8 @@ update_vm() {
 		use_qemu "$1"
 	fi
 	kill -USR2 "$VM_PID"
-	wait_for "${2:-30}" update_beyond "$before"
+	wait_for "${2:-30}" update_beyond_or_gone "$before"
+	vm_lives
 	UPDATE_RESULT=$(update_history | jq -c last)
 	echo "update: $UPDATE_RESULT" >&2
 	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = updated ]

@@ -35,7 +35,7 @@ static void *use(void *unused)
 	demand(dir && !closedir(dir), "opendir");
 	demand(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && !close(pair[0]) && !close(pair[1]), "socketpair");
 	demand(!ioctl(fd, FIONREAD, &queued) || 1, "ioctl");
-	demand(dup2(fd, 90) == 90 && !close(90), "dup2");
+	demand(dup2(fd, fd + 100) == fd + 100 && !close(fd + 100), "dup2");
 	demand(fcntl(fd, F_GETFL) >= 0, "fcntl");
 	int event = eventfd(0, 0), set = epoll_create1(0), memory = memfd_create("ctor", 0);
 	demand(event >= 0 && set >= 0 && memory >= 0 && !close(event) && !close(set) && !close(memory), "eventfd");

@@ -79,7 +79,11 @@ static void guest_ram(void)
 	program_say("madvise", madvise(ram, RAM_SIZE, MADV_DONTFORK));
 	program_say("madvise", madvise(ram, RAM_SIZE, MADV_DONTDUMP));
 	program_say("madvise", madvise(ram, RAM_SIZE, 12345));
-	program_say("madvise", madvise(ram + 1, PAGE, MADV_DONTNEED));
+	program_say("madvise of no whole page", madvise(ram + 1, PAGE, MADV_DONTNEED));
+	program_say("madvise of nothing", madvise(ram, 0, MADV_DONTNEED));
+	memset(ram, 1, 2 * PAGE);
+	program_say("madvise of a byte", madvise(ram, 1, MADV_DONTNEED));
+	program_say("its page", is_filled(ram, PAGE, 0) && is_filled(ram + PAGE, PAGE, 1));
 	program_say("munmap", munmap(ram, RAM_SIZE + GUARD));
 	program_agree("unmapped");
 	program_say("madvise", madvise(ram, PAGE, MADV_DONTNEED));
@@ -99,6 +103,7 @@ static void other_mappings(void)
 	at[0] = 1;
 	program_say("madvise", madvise(at, PAGE, MADV_DONTNEED));
 	program_say("empty", at[0]);
+	/* Guest RAM is never moved by QEMU; this is not guest RAM. */
 	uint8_t *moved = mremap(at, 64 * PAGE, 128 * PAGE, MREMAP_MAYMOVE);
 	program_say("mremap", moved != MAP_FAILED);
 	program_say("mremap", mremap(moved, 128 * PAGE, 1, 0x1000) == MAP_FAILED ? -1 : 0);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Connects to a listening socket again and again, and proves that each connection is made and greeted.
 
-knock.py ADDRESS EXPECTED: after each connect the server must send something that begins with EXPECTED; then the
+knock.py ADDRESS EXPECTED: after each connect the server must send EXPECTED sooner or later; then the
 connection is closed and the next one made at once. So one of them always falls into an update. On SIGTERM it prints
 a JSON summary and exits 0 if all were served, else 1.
 """
@@ -22,15 +22,15 @@ def knock(address, expected):
         link = socket.socket(socket.AF_INET6 if "[" in address else socket.AF_INET)
         where = (host.strip("[]"), int(port))
     with link:
+        link.connect(where)  # without a time limit: a full queue would be an error then
         link.settimeout(10)
-        link.connect(where)
         got = b""
-        while len(got) < len(expected):
+        while expected not in got:
             data = link.recv(4096)
             if not data:
                 return "closed before it was served (%r)" % got
             got += data
-        return "" if got.startswith(expected) else "greeted with %r" % got[:40]
+        return ""
 
 
 def main():

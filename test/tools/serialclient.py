@@ -184,7 +184,9 @@ class Client:
         due = time.monotonic()
         interval = 1 / self.options.rate if self.options.rate else None
         while not stop and not self.eof and (not self.options.ticks or self.ticks < self.options.ticks):
-            if interval and time.monotonic() >= due:
+            if self.last_tick is None:
+                due = time.monotonic()  # what a guest that still boots is sent is lost
+            elif interval and time.monotonic() >= due:
                 try:
                     self.send(bytes([0x80 + self.sent % 128]))
                 except OSError as error:

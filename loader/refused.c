@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* refused.c - options of QEMU's that cannot be updated yet; see refused.h. */
+#include "refused.h"
+
+#include <string.h>
+
+#include "argv.h"
+#include "optvalue.h"
+
+/* Stands for any type, or any value. */
+#define ANY "*"
+
+#define NETWORK	  "netdev nic net"
+#define CHARACTER "chardev serial parallel monitor"
+
+/**
+ * struct rule - what is refused
+ * @options: names of options, without their dash, a space between them
+ * @type:    what they make: a name, the beginning of a name and "*", or ANY
+ * @key:     further condition: this key has this value; NULL for none
+ * @value:   "on" stands for all that QEMU takes for it
+ * @why:     the sentence
+ */
+struct rule {
+	const char *options;
+	const char *type;
+	const char *key;
+	const char *value;
+	const char *why;
+};
+
+static const struct rule rules[] = {
+	{ "chroot", ANY, NULL, NULL, "-chroot hides the replacement: start the VM without it" },
+	{ "run-with", ANY, "chroot", ANY, "-run-with chroot= hides the replacement: start the VM without it" },
+	{ "runas", ANY, NULL, NULL, "-runas: what was opened as root could not be opened again: start the VM as that user" },
+	{ "run-with", ANY, "user", ANY,
+	  "-run-with user=: what was opened as root could not be opened again: start the VM as that user" },
+	{ "async-teardown", ANY, NULL, NULL, "-async-teardown: its helper would keep the old memory: start the VM without it" },
+	{ "run-with", ANY, "async-teardown", "on",
+	  "-run-with async-teardown=on: its helper would keep the old memory: start the VM without it" },
+	{ "sandbox", ANY, "spawn", "deny", "-sandbox spawn=deny forbids exec: start the VM with spawn=allow" },
+	{ "snapshot", ANY, NULL, NULL, "-snapshot: what was written since the start would be lost" },
+	{ "drive", ANY, "snapshot", "on", "a drive with snapshot=on would lose what was written since the start" },
+	{ "preconfig", ANY, NULL, NULL, "-preconfig: what was set by QMP before the machine was made would be lost" },
+	{ "readconfig", ANY, NULL, NULL,
+	  "-readconfig: what that file says cannot be adapted for the new QEMU yet: put it on the command line" },
+	{ "add-fd", ANY, NULL, NULL, "-add-fd: descriptor sets cannot be handed over yet" },
+	{ "plugin", ANY, NULL, NULL, "-plugin: what a plugin has gathered would be lost: start the VM without it" },
+	{ "icount", ANY, "rr", "record", "-icount rr=record: the recording would begin anew and be overwritten" },
+	{ "icount", ANY, "rr", "replay", "-icount rr=replay: the replay would begin anew" },
+	{ "tpmdev", ANY, NULL, NULL, "-tpmdev: a TPM's session cannot be handed over yet" },
+	{ "audiodev", "wav", NULL, NULL, "-audiodev wav: the file would get a second header: use another back end" },
+	{ "qmp qmp-pretty", "stdio", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
+	{ "qmp qmp-pretty", "pty", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
+	{ "qmp qmp-pretty", "mon", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
+	{ CHARACTER, ANY, "tls-creds", ANY, "a TLS character device has a session that cannot be handed over" },
+	{ CHARACTER, ANY, "websocket", "on", "a websocket character device has a session that cannot be handed over" },
+	{ CHARACTER, "websocket", NULL, NULL, "a websocket character device has a session that cannot be handed over" },
+	{ CHARACTER, ANY, "telnet", "on", "a telnet character device has a session that cannot be handed over" },
+	{ CHARACTER, "telnet", NULL, NULL, "a telnet character device has a session that cannot be handed over" },
+	{ CHARACTER, ANY, "tn3270", "on", "a tn3270 character device has a session that cannot be handed over" },
+	{ CHARACTER, "pipe", NULL, NULL, "a pipe character device would lose its other end: use a socket" },
+	{ CHARACTER, "ringbuf", NULL, NULL, "a ring buffer character device would lose its contents: use a file" },
+	{ CHARACTER, "memory", NULL, NULL, "a ring buffer character device would lose its contents: use a file" },
+	{ CHARACTER, "parallel", NULL, NULL, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "parport", NULL, NULL, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "serial", NULL, NULL, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "tty", NULL, NULL, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "/dev/*", NULL, NULL, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "braille", NULL, NULL, "a braille display's session cannot be handed over" },
+	{ NETWORK, ANY, "vhost", "on", "vhost network back ends cannot be handed over yet: use vhost=off" },
+	{ NETWORK, ANY, "vhostforce", "on", "vhost network back ends cannot be handed over yet: use vhost=off" },
+	{ NETWORK, "vhost-*", NULL, NULL, "vhost-user and vDPA network back ends cannot be handed over yet" },
+	{ NETWORK, ANY, "queues", ANY, "multiqueue taps cannot be handed over yet" },
+	{ NETWORK, ANY, "fds", ANY, "multiqueue taps cannot be handed over yet" },
+	{ NETWORK, ANY, "helper", ANY, "taps made by a bridge helper cannot be handed over yet" },
+	{ NETWORK, "bridge", NULL, NULL, "taps made by a bridge helper cannot be handed over yet" },
+	{ NETWORK, "socket", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
+	{ NETWORK, "stream", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
+	{ NETWORK, "dgram", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
+	{ NETWORK, "passt", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
+	{ NETWORK, "vde", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
+	{ NETWORK, "l2tpv3", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
+	{ NETWORK, "netmap", NULL, NULL, "a network over netmap cannot be handed over yet: use a tap" },
+	{ NETWORK, "af-xdp", NULL, NULL, "a network over AF_XDP cannot be handed over yet: use a tap" },
+	{ "device", "vhost-*", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
+	{ "device", "vfio-*", NULL, NULL, "VFIO devices cannot be handed over yet" },
+	{ "device", "ivshmem-doorbell", NULL, NULL, "ivshmem-doorbell: its server would see a new peer" },
+	{ "device", "usb-host", NULL, NULL, "usb-host: the guest would see the device unplugged" },
+	{ "object", "filter-dump", NULL, NULL, "filter-dump: the file would get a second header: start the VM without it" },
+	{ "object", "vhost-user-backend", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
+	{ "object", "cryptodev-vhost-user", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
+	{ "object", "x-remote-object", NULL, NULL, "remote devices cannot be handed over" },
+	{ "object", "x-vfio-user-server", NULL, NULL, "remote devices cannot be handed over" },
+};
+
+static bool matches(const char *pattern, const char *text)
+{
+	size_t len = strlen(pattern);
+
+	if (pattern[len - 1] == '*')
+		return !strncmp(pattern, text, len - 1);
+	return !strcmp(pattern, text);
+}
+
+static bool has_value(const char *text, const struct rule *rule)
+{
+	char value[256];
+
+	if (!strcmp(rule->value, "on"))
+		return optvalue_on(text, rule->key);
+	return optvalue_get(text, rule->key, value, sizeof(value)) && matches(rule->value, value);
+}
+
+static bool named(const char *options, const char *option)
+{
+	size_t len = strlen(option);
+
+	for (const char *at = options; at; at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL)
+		if (!strncmp(at, option, len) && (at[len] == ' ' || !at[len]))
+			return true;
+	return false;
+}
+
+static void refuse_one(const char *option, const char *value, struct reasons *reasons)
+{
+	char type[256];
+
+	/* A monitor beside it makes no difference, but for QMP. */
+	if (!strncmp(value, "mon:", 4) && strncmp(option, "qmp", 3) != 0)
+		value += 4;
+	optvalue_type(value, type, sizeof(type));
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (named(rules[i].options, option) && matches(rules[i].type, type) &&
+		    (!rules[i].key || has_value(value, &rules[i])))
+			reasons_add(reasons, "%s", rules[i].why);
+	/* argv_for_successor() pins it in this form only. */
+	if (!strcmp(option, "device") && !strcmp(type, "vmgenid") && strncmp(value, "vmgenid", 7) != 0 &&
+	    optvalue_get(value, "guid", type, sizeof(type)) && !strcmp(type, "auto"))
+		reasons_add(reasons, "vmgenid with guid=auto would get a new one: write it as -device vmgenid,guid=auto");
+}
+
+/**
+ * refused_options() - what on the command line cannot be updated
+ * @argv:    the user's
+ * @reasons: one sentence each
+ */
+void refused_options(char *const argv[], struct reasons *reasons)
+{
+	for (size_t i = 1; argv[0] && argv[i]; i++)
+		if (argv[i][0] == '-' && argv[i][1])
+			refuse_one(argv[i] + (argv[i][1] == '-' ? 2 : 1),
+				   argv[i + 1] && argv[i + 1][0] != '-' ? argv[i + 1] : "", reasons);
+}
+
+/**
+ * refused_spawn() - could it kill this process to start another?
+ * @argv: the user's
+ *
+ * QEMU's seccomp filter does, where it is told to (softmmu/qemu-seccomp.c); and what a configuration file tells it is not known.
+ */
+bool refused_spawn(char *const argv[])
+{
+	char value[16];
+
+	for (size_t n = 0; argv_value(argv, "sandbox", n); n++)
+		if (optvalue_get(argv_value(argv, "sandbox", n), "spawn", value, sizeof(value)) && !strcmp(value, "deny"))
+			return true;
+	return argv_has(argv, "readconfig");
+}

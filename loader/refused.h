@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * refused.h - options of QEMU's that cannot be updated yet, each with a sentence.
+ *
+ * What would be lost without a word at an update, or would harm, is named here; what is harmless is not.
+ */
+#ifndef CPRSHIM_LOADER_REFUSED_H
+#define CPRSHIM_LOADER_REFUSED_H
+
+#include <stdbool.h>
+
+#include "reasons.h"
+
+void refused_options(char *const argv[], struct reasons *reasons);
+bool refused_spawn(char *const argv[]);
+
+#endif
