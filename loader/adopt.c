@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "../shim/guard.h"
+#include "../shim/inspect.h"
 #include "../shim/log.h"
 #include "../shim/preserved.h"
 #include "../shim/real.h"
@@ -26,6 +27,7 @@
 #include "looks.h"
 #include "rollback.h"
 #include "service.h"
+#include "stdout.h"
 #include "successor.h"
 #include "vm.h"
 
@@ -79,20 +81,11 @@ static void adopt_slots(const struct cprstate *state, int state_fd)
 }
 
 /* Whatever else came through the exec (a wrapper's, say) is nobody's. */
-static void close_strays(void)
+static void close_stray(int fd, void *opaque)
 {
-	DIR *dir = real(opendir)("/proc/self/fd");
-
-	if (!dir)
-		return;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		int fd = atoi(entry->d_name);
-
-		if (entry->d_name[0] != '.' && fd > STDERR_FILENO && fd != dirfd(dir) && !slots_owns(fd) &&
-		    fd != log_descriptor())
-			real(close)(fd);
-	}
-	real(closedir)(dir);
+	(void)opaque;
+	if (fd > STDERR_FILENO && !slots_owns(fd) && fd != log_descriptor())
+		real(close)(fd);
 }
 
 static char **strings(size_t count, const char *(*get)(const struct cprstate *state, size_t i),
@@ -177,7 +170,6 @@ static int adopt_descriptor(const struct cpr_fd *rec)
 	p->number = rec->number;
 	p->fd = rec->fd;
 	p->parent = rec->parent;
-	p->sock = rec->sock;
 	p->open_flags = rec->open_flags;
 	p->inherited = rec->inherited;
 	p->name = rec->name;
@@ -235,19 +227,18 @@ char **successor_adopt(int state_fd, char **exec_argv)
 
 	if (!state) {
 		log_error("the CPR state on descriptor %d is not used: %s", state_fd, why);
-		real(close)(state_fd);
 		return NULL;
 	}
 	guard_own();
 	slots_setup();
 	first_log();
 	adopt_slots(state, state_fd);
-	close_strays();
+	inspect_each(close_stray, NULL);
 	adopt_vm(state);
 	guard_set_role(SHIM_SUCCESSOR);
 	int rc = vm_map_journal(state->shim[0].journal_fd);
-	if (rc) {
-		log_error("the journal of the update cannot be read: %s", strerror(-rc));
+	if (rc || vm.journal->committed) {
+		log_error("the journal of the update cannot be used: %s", rc ? strerror(-rc) : "the guest has run since");
 		real(_exit)(1);
 	}
 	vm.journal->attempt++;
@@ -257,6 +248,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
 	service_catch_signal();
 	first_lifecycle();
+	stdout_hold();
 	if (!way_back) {
 		rollback_capture_stderr();
 		rc = rollback_arm(state, state_fd);

@@ -6,7 +6,10 @@
  * In a program that is no VMM, and in a QEMU that runs no guest, nothing is done at all. Nothing here has an effect that others
  * can see (thread, socket, path): QEMU may yet fork for -daemonize.
  */
+#include <limits.h>
+#include <stdbool.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 #include "../shim/real.h"
 #include "../shim/settings.h"
@@ -21,6 +24,16 @@ static int (*program_main)(int, char **, char **);
 static int main_and_exit(int argc, char **argv, char **envp)
 {
 	exit(program_main(argc, argv, envp));
+}
+
+/* By the name it was called by, or by its file's. A script of such a name (Debian's qemu-system-i386) is a shell by both. */
+static bool is_vmm(const char *called)
+{
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	exe[len > 0 ? len : 0] = '\0';
+	return argv_names_vmm(called) || argv_names_vmm(exe);
 }
 
 static int count(char **argv)
@@ -40,7 +53,8 @@ SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 
 	program_main = main;
 	settings_read(envp);
-	if (argc > 0 && (argv_names_vmm(argv[0]) || argv_names_vmm((const char *)getauxval(AT_EXECFN)))) {
+	/* A program that gains rights must not do what its caller's environment says; it is preloaded only from trusted paths. */
+	if (argc > 0 && !getauxval(AT_SECURE) && is_vmm(argv[0])) {
 		if (settings.probe_fd >= 0)
 			probe_answer(settings.probe_fd);
 		else if (settings.state_fd >= 0)

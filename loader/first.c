@@ -16,6 +16,7 @@
 #include <sys/auxv.h>
 
 #include "../shim/guard.h"
+#include "../shim/inspect.h"
 #include "../shim/lifecycle.h"
 #include "../shim/log.h"
 #include "../shim/real.h"
@@ -124,19 +125,11 @@ static uint64_t blocked_signals(void)
 	return mask;
 }
 
-static void note_inherited(void)
+static void note_inherited(int fd, void *opaque)
 {
-	DIR *dir = real(opendir)("/proc/self/fd");
-
-	if (!dir)
-		return;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		int fd = atoi(entry->d_name);
-
-		if (entry->d_name[0] != '.' && fd != dirfd(dir) && !slots_owns(fd))
-			table_note_inherited(fd);
-	}
-	real(closedir)(dir);
+	(void)opaque;
+	if (!slots_owns(fd))
+		table_note_inherited(fd);
 }
 
 static int remember(char **argv, char **envp)
@@ -184,7 +177,7 @@ char **first_start(char **argv, char **envp)
 	if (!rc)
 		rc = table_setup(0);
 	if (!rc)
-		note_inherited();
+		rc = inspect_each(note_inherited, NULL);
 	settings_hide(vm.own_path, envp, "");
 	const char *config = rc ? NULL : service_prepare_monitor();
 	if (!config) {

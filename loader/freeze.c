@@ -3,6 +3,7 @@
 #include "freeze.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "../shim/session.h"
 #include "../shim/slots.h"
 #include "fault.h"
+#include "images.h"
 #include "qmp.h"
 #include "vm.h"
 #include "wire.h"
@@ -22,6 +24,26 @@
  */
 #define BARRIERS 9
 
+static bool is_monitor(int fd)
+{
+	struct session s;
+	bool monitor = false;
+
+	if (session_copy(fd, &s)) {
+		monitor = s.protocol == SESSION_QMP || s.protocol == SESSION_HMP;
+		free(s.partial);
+	}
+	return monitor;
+}
+
+/* A device's client that does not read: QEMU holds output back, and must go on to. */
+static bool is_stalled(const struct planned *p, int real)
+{
+	struct pollfd room = { .fd = real, .events = POLLOUT };
+
+	return (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION) && !is_monitor(p->it.fd) && !poll(&room, 1, 0);
+}
+
 static int hold(struct freeze *f, const struct planned *p)
 {
 	if (f->held_count == FREEZE_MAX)
@@ -30,7 +52,8 @@ static int hold(struct freeze *f, const struct planned *p)
 	if (real < 0)
 		return real;
 	struct decoy *d = &f->held[f->held_count];
-	int rc = decoy_place(d, p->it.kind, p->it.fd, real);
+	int rc = is_stalled(p, real) ? decoy_place_full(d, p->it.kind, p->it.fd, real) :
+				       decoy_place(d, p->it.kind, p->it.fd, real);
 	if (rc) {
 		slots_close(real);
 		return rc;
@@ -68,35 +91,36 @@ int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns
 	return barrier(1, deadline_ns);
 }
 
-static bool is_monitor(int fd)
+static bool is_input(const struct planned *p, const struct plan *plan)
 {
-	struct session s;
-	bool monitor = false;
-
-	if (session_copy(fd, &s)) {
-		monitor = s.protocol == SESSION_QMP || s.protocol == SESSION_HMP;
-		free(s.partial);
+	switch (p->it.kind) {
+	case FDKIND_CLIENT:
+	case FDKIND_CONNECTION:
+		return p->chardev;
+	case FDKIND_TAP:
+	case FDKIND_PTY_MASTER:
+		return true;
+	case FDKIND_STDIO:
+		return plan->stdio && p->it.fd == STDIN_FILENO;
+	default:
+		return false;
 	}
-	return monitor;
 }
 
 /**
- * freeze_monitors() - from here on no command but ours is begun, and no packet comes in
+ * freeze_inputs() - from here on no command but ours is begun, no byte and no packet comes in
  * @f:		 after freeze_gates()
  * @plan:	 a plan made since
  * @deadline_ns: CLOCK_MONOTONIC
  *
- * Packets that the guest sends from here on are forwarded by freeze_collect().
+ * The guest still runs. What it sends from here on is forwarded by freeze_collect().
  *
  * Return: 0 or a negative errno.
  */
-int freeze_monitors(struct freeze *f, const struct plan *plan, uint64_t deadline_ns)
+int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_ns)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct planned *p = &plan->fds[i];
-		bool now = p->it.kind == FDKIND_TAP ||
-			   (p->it.kind == FDKIND_CLIENT && p->chardev && is_monitor(p->it.fd));
-		int rc = now ? hold(f, p) : 0;
+		int rc = is_input(&plan->fds[i], plan) ? hold(f, &plan->fds[i]) : 0;
 
 		if (rc)
 			return rc;
@@ -118,32 +142,16 @@ static int expect_paused(uint64_t deadline, struct reasons *reasons)
 	return paused ? 0 : -EBUSY;
 }
 
-static bool is_input(const struct planned *p, const struct plan *plan)
-{
-	switch (p->it.kind) {
-	case FDKIND_CLIENT:
-	case FDKIND_CONNECTION:
-		return p->chardev;
-	case FDKIND_PTY_MASTER:
-		return true;
-	case FDKIND_STDIO:
-		return plan->stdio && p->it.fd == STDIN_FILENO;
-	default:
-		return false;
-	}
-}
-
 /**
- * freeze_stop() - stop the guest, and take everything away that could change a stopped one
- * @f:		 after freeze_monitors()
- * @plan:	 the plan
+ * freeze_stop() - stop the guest
+ * @f:		 after freeze_inputs()
  * @running:	 the guest runs
  * @deadline_ns: CLOCK_MONOTONIC
  * @reasons:	 what went wrong
  *
  * Return: 0 or a negative errno.
  */
-int freeze_stop(struct freeze *f, const struct plan *plan, bool running, uint64_t deadline_ns, struct reasons *reasons)
+int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons)
 {
 	char error[QMP_ERROR_MAX];
 
@@ -155,15 +163,6 @@ int freeze_stop(struct freeze *f, const struct plan *plan, bool running, uint64_
 		return -EIO;
 	}
 	vm_mark(JOURNAL_STOPPED);
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct planned *p = &plan->fds[i];
-		int rc = is_input(p, plan) && !freeze_decoy(f, p->it.fd) ? hold(f, p) : 0;
-
-		if (rc) {
-			reasons_add(reasons, "descriptor %d could not be held: %s", p->it.fd, strerror(-rc));
-			return rc;
-		}
-	}
 	return expect_paused(deadline_ns, reasons);
 }
 
@@ -199,6 +198,9 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 	to_first_directory(true);
 	if (qmp_do(&qmp_private, "xen-save-devices-state", json_pack("{s:s}", "filename", path), deadline_ns, error)) {
 		reasons_add(reasons, "the device state could not be saved: %s", error);
+		/* A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand there. */
+		if (qmp_private.unanswered)
+			f->state_fd = -1;
 		return -EIO;
 	}
 	vm_mark(JOURNAL_SAVED);
@@ -206,41 +208,53 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 		reasons_add(reasons, "the device state could not be saved: as asked for by CPRSHIM_FAULT");
 		return -EIO;
 	}
-	return expect_paused(deadline_ns, reasons);
+	int rc = expect_paused(deadline_ns, reasons);
+	return rc ? rc : images_check_inactive(deadline_ns, reasons);
+}
+
+/* Our own "stop" and "cont" are nobody's business, unless the guest is to stay stopped. */
+static void drop_own_events(const struct freeze *f, struct wire *w)
+{
+	static const char *const ours[] = { "STOP", "RESUME", NULL };
+
+	if (f->stopped && !f->stop_is_shown)
+		wire_drop_events(w, ours);
+}
+
+static int collect_one(struct freeze *f, struct decoy *d, freeze_residue_fn *residue, void *opaque)
+{
+	struct wire w = { .data = NULL };
+	int rc;
+
+	if (!is_monitor(d->number)) {
+		rc = decoy_forward(d);
+		/* A client that is gone is noticed by whoever reads from it next. */
+		return rc == -EPIPE || rc == -ECONNRESET || rc == -EIO ? 0 : rc;
+	}
+	rc = wire_read(&w, d);
+	if (!rc) {
+		drop_own_events(f, &w);
+		wire_send(&w, d->real);
+		if (w.len)
+			rc = residue(d->number, w.data, w.len, opaque);
+	}
+	wire_free(&w);
+	return rc;
 }
 
 /**
  * freeze_collect() - pass on what QEMU wrote to decoys
- * @f:	     after freeze_save()
+ * @f:	     with decoys in place
  * @residue: called with what a monitor's client had no room for; its number is QEMU's
  * @opaque:  passed to it
  *
  * Return: 0 or a negative errno.
  */
-int freeze_collect(struct freeze *f, int (*residue)(int fd, const void *data, size_t len, void *opaque), void *opaque)
+int freeze_collect(struct freeze *f, freeze_residue_fn *residue, void *opaque)
 {
-	static const char *const ours[] = { "STOP", NULL };
-
 	for (size_t i = 0; i < f->held_count; i++) {
-		struct decoy *d = &f->held[i];
-		struct wire w = { .data = NULL };
-		int rc;
+		int rc = collect_one(f, &f->held[i], residue, opaque);
 
-		if (d->kind == FDKIND_CLIENT && is_monitor(d->number)) {
-			rc = wire_read(&w, d);
-			if (!rc && f->stopped)
-				wire_drop_events(&w, ours);
-			/* A client that is gone is noticed by the successor. */
-			if (!rc)
-				wire_send(&w, d->real);
-			if (!rc && w.len)
-				rc = residue(d->number, w.data, w.len, opaque);
-			wire_free(&w);
-		} else {
-			rc = decoy_forward(d);
-			if (rc == -EPIPE || rc == -ECONNRESET || rc == -EIO)
-				rc = 0;
-		}
 		if (rc)
 			return rc;
 	}
@@ -255,13 +269,20 @@ static int no_residue(int fd, const void *data, size_t len, void *opaque)
 	return 0;
 }
 
-static void activate_images(void *opaque)
+/* Only a stop of ours is taken back: QEMU may have stopped the guest for another reason since (an I/O error, a watchdog). */
+static void go_on(uint64_t deadline)
 {
-	void (*activate)(void **errp) = (void (*)(void **))real_symbol("bdrv_activate_all");
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, "query-status", NULL, deadline, error);
+	const char *status = json_string_value(json_object_get(answer, "status"));
 
-	(void)opaque;
-	if (activate)
-		activate(NULL);
+	if (!status || !strcmp(status, "paused") || !strcmp(status, "prelaunch")) {
+		if (qmp_do(&qmp_private, "cont", NULL, deadline, error))
+			log_error("the guest could not be continued: %s", error);
+	} else if (strcmp(status, "running") != 0) {
+		log_warn("the guest is \"%s\" and is left so", status);
+	}
+	json_decref(answer);
 }
 
 /**
@@ -269,31 +290,31 @@ static void activate_images(void *opaque)
  * @f:	     however far it has come
  * @running: it ran before
  *
- * A guest that the user had paused stays so; its images are activated without "cont", which would run it (bdrv_activate_all(),
- * where the binary exports it; else they are when the user continues).
+ * A guest that the user had paused stays so, and gets its images back.
  */
 void freeze_undo(struct freeze *f, bool running)
 {
-	char error[QMP_ERROR_MAX];
 	uint64_t deadline = qmp_in_ms(30000);
+	int rc = 0;
 
+	if (running && f->stopped)
+		go_on(deadline);
+	else if (f->saved)
+		rc = images_activate(deadline);
+	if (rc)
+		log_warn("the images are taken back only when the guest is continued: %s", strerror(-rc));
+	vm_mark(JOURNAL_RUNNING);
 	freeze_collect(f, no_residue, NULL);
 	for (size_t i = 0; i < f->held_count; i++)
 		if (decoy_switch(&f->held[i]))
 			log_error("descriptor %d could not be put back", f->held[i].number);
 	barrier(1, deadline);
+	freeze_collect(f, no_residue, NULL); /* what was written while they were put back, one after the other */
 	for (size_t i = 0; i < f->held_count; i++)
 		decoy_done(&f->held[i]);
 	f->held_count = 0;
-	if (running && f->stopped) {
-		if (qmp_do(&qmp_private, "cont", NULL, deadline, error))
-			log_error("the guest could not be continued: %s", error);
-	} else if (f->saved) {
-		qmp_call_on_main(activate_images, NULL, deadline);
-	}
 	if (f->saved)
 		to_first_directory(false);
-	vm_mark(JOURNAL_RUNNING);
 	f->state_fd = slots_close(f->state_fd);
 	f->stopped = f->saved = false;
 }

@@ -2,9 +2,9 @@
 /*
  * freeze.h - stop the guest so that nobody but us moves it, and save its devices.
  *
- * Other monitor clients act between our commands, and a serial port takes input even after the save. So decoys go under what could
- * bring either: listeners, monitors and taps before "stop" (what QEMU writes to them is forwarded), everything else after it.
- * All of it can be undone until the exec.
+ * Other monitor clients act between our commands, and a serial port takes input even after the save. So decoys go under whatever
+ * could bring either, before "stop": listeners, then clients, terminals and taps. What QEMU writes to them is forwarded. All of it
+ * can be undone until the exec.
  */
 #ifndef CPRSHIM_LOADER_FREEZE_H
 #define CPRSHIM_LOADER_FREEZE_H
@@ -21,6 +21,7 @@
  * @held_count: how many
  * @stopped:  "stop" was sent to a running guest
  * @saved:    device state was written, and the block nodes are inactive
+ * @stop_is_shown: the guest is to stay stopped, so users are told that it is
  * @state_fd: memfd with the saved state, or -1
  */
 struct freeze {
@@ -28,14 +29,17 @@ struct freeze {
 	size_t held_count;
 	bool stopped;
 	bool saved;
+	bool stop_is_shown;
 	int state_fd;
 };
 
+typedef int freeze_residue_fn(int fd, const void *data, size_t len, void *opaque);
+
 int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
-int freeze_monitors(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
-int freeze_stop(struct freeze *f, const struct plan *plan, bool running, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
+int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
-int freeze_collect(struct freeze *f, int (*residue)(int fd, const void *data, size_t len, void *opaque), void *opaque);
+int freeze_collect(struct freeze *f, freeze_residue_fn *residue, void *opaque);
 void freeze_undo(struct freeze *f, bool running);
 const struct decoy *freeze_decoy(const struct freeze *f, int fd);
 

@@ -17,14 +17,16 @@
 #include "../state/stream.h"
 #include "argv.h"
 #include "control.h"
+#include "migparams.h"
 #include "pins.h"
 #include "probe.h"
 #include "threads.h"
 
 #define STATE_BYTES (8u << 20)
 
-static void put_vm(struct handover *h)
+static void put_vm(struct handover *h, uint64_t deadline)
 {
+	char *capabilities = migparams_capabilities(deadline), *parameters = migparams_parameters(deadline);
 	struct cpr_vm rec = {
 		.pid = (uint64_t)getpid(),
 		.start_time = vm.start_time,
@@ -41,9 +43,13 @@ static void put_vm(struct handover *h)
 		.name = vm.name,
 		.vmgenid = vm.vmgenid,
 		.configured = vm.configured,
+		.capabilities = capabilities,
+		.parameters = parameters,
 	};
 
 	cprstate_put_vm(&h->w, &rec);
+	free(capabilities);
+	free(parameters);
 }
 
 static void put_binary(struct codec_writer *w, uint32_t role, const struct vm_binary *b)
@@ -136,7 +142,7 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 	if (!buf)
 		return -ENOMEM;
 	cprstate_begin(&h->w, buf, STATE_BYTES);
-	put_vm(h);
+	put_vm(h, deadline_ns);
 	put_program(h);
 	put_history(h);
 	threads_save(&h->w, deadline_ns);
@@ -187,7 +193,6 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 		.number = p->it.fd,
 		.fd = d ? d->real : slots_park(p->it.fd),
 		.parent = parent,
-		.sock = p->it.rec.open_flags,
 		.open_flags = p->it.rec.open_flags,
 		.inherited = (p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO,
 		.name = request_name(&p->it),
@@ -197,7 +202,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 		return rec.fd;
 	if (p->it.rec.detail_type == FDDETAIL_ADDR)
 		rec.addr = (struct cpr_bytes){ p->it.rec.detail, p->it.rec.detail_len };
-	if (p->it.kind == FDKIND_CLIENT)
+	if (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION)
 		put_session(h, &rec, p->it.fd, &s);
 	cprstate_put_fd(&h->w, &rec);
 	free(s.partial);

@@ -190,6 +190,8 @@ json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t
 	unsigned int id = ++q->next_id;
 	int rc = send_command(q, name, arguments, id, deadline_ns);
 
+	q->unanswered = false;
+
 	while (!rc) {
 		json_t *message;
 
@@ -208,6 +210,7 @@ json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t
 		json_decref(message);
 		return answer;
 	}
+	q->unanswered = true;
 	return fail(error, name, rc);
 }
 
@@ -269,6 +272,7 @@ int qmp_call_on_main(void (*fn)(void *opaque), void *opaque, uint64_t deadline_n
 	qmp_do(&qmp_private, "pmemsave", json_pack("{s:i, s:i, s:s}", "val", 0, "size", 1, "filename", file), deadline_ns, error);
 	if (main_call_done())
 		return 0;
+	main_call_cancel();
 	log_debug("the main thread could not be reached: %s", error);
 	return -EIO;
 }

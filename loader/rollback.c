@@ -21,11 +21,13 @@
 #include "execute.h"
 #include "handover.h"
 #include "probe.h"
+#include "stdout.h"
 #include "vm.h"
 
 static struct execution back;
-static atomic_bool armed;
-static atomic_flag going = ATOMIC_FLAG_INIT;
+/* One step decides between the way back and the commit, whichever thread is first. */
+enum { UNARMED, ARMED, GOING, COMMITTED };
+static atomic_int phase = UNARMED;
 static int stderr_memfd = -1, stderr_real = -1;
 static struct sigaction before[65];
 
@@ -117,17 +119,19 @@ static void note(const char *what)
 	}
 	if (stderr_real >= 0)
 		real(dup2)(stderr_real, STDERR_FILENO);
+	stdout_give_back();
 }
 
 /* The first one to give up leads back; whoever else comes here meanwhile waits for the end of this program. */
 static bool begin(void)
 {
-	if (!atomic_load(&armed))
-		return false;
-	if (atomic_flag_test_and_set(&going))
-		for (;;)
-			pause();
-	return true;
+	int was = ARMED;
+
+	if (atomic_compare_exchange_strong(&phase, &was, GOING))
+		return true;
+	while (was == GOING)
+		pause();
+	return false;
 }
 
 static void give_up(void)
@@ -236,18 +240,43 @@ int rollback_arm(const struct cprstate *state, int state_fd)
 	back.envp = probe_environment(&old, variable, vm.library_fd);
 	handover_keep_state(&back, state);
 	execute_keep(&back, state_fd);
-	int rc = execute_pipe(&back);
-	if (rc || !back.argv || !back.envp)
-		return rc ? rc : -ENOMEM;
+	/* Without a holder the way back only takes longer. */
+	if (execute_pipe(&back))
+		back.holder_wait = back.holder_pipe = -1;
+	if (!back.argv || !back.envp)
+		return -ENOMEM;
 	catch_fatal();
-	atomic_store(&armed, true);
+	atomic_store(&phase, ARMED);
 	return 0;
 }
 
-/** rollback_disarm() - the guest is about to run here: there is no way back from now on */
+/**
+ * rollback_commit() - set the commit mark: there is no way back from now on
+ *
+ * Does not return where another thread is on the way back already.
+ */
+void rollback_commit(void)
+{
+	int was = ARMED;
+
+	atomic_compare_exchange_strong(&phase, &was, COMMITTED);
+	while (was == GOING)
+		pause();
+	vm.journal->committed = 1;
+}
+
+/** rollback_uncommit() - the guest is known not to have run: the way back is open again */
+void rollback_uncommit(void)
+{
+	int was = COMMITTED;
+
+	vm.journal->committed = 0;
+	atomic_compare_exchange_strong(&phase, &was, ARMED);
+}
+
+/** rollback_disarm() - after the commit: let go of what the way back needed */
 void rollback_disarm(void)
 {
-	atomic_store(&armed, false);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
 		struct sigaction now;
 
@@ -257,6 +286,4 @@ void rollback_disarm(void)
 	}
 	slots_close(back.holder_pipe);
 	slots_close(back.holder_wait);
-	free(back.argv);
-	free(back.envp);
 }

@@ -12,6 +12,8 @@
 #include "../state/cprstate.h"
 
 int rollback_arm(const struct cprstate *state, int state_fd);
+void rollback_commit(void);
+void rollback_uncommit(void);
 void rollback_disarm(void);
 void rollback_on_exit(const char *how, int status);
 void rollback_now(const char *format, ...) __attribute__((format(printf, 1, 2)));

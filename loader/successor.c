@@ -30,12 +30,16 @@
 #include "control.h"
 #include "entities.h"
 #include "fault.h"
+#include "images.h"
+#include "migparams.h"
+#include "mux.h"
 #include "pins.h"
 #include "qmp.h"
 #include "ramblocks.h"
 #include "result.h"
 #include "rollback.h"
 #include "service.h"
+#include "stdout.h"
 #include "threads.h"
 #include "vm.h"
 #include "wire.h"
@@ -44,6 +48,8 @@
 #define RESIDUE_MS   5000
 /* How long a monitor may take to greet; it is up already. */
 #define HANDSHAKE_MS 5000
+/* How long QEMU may take to say how it is after a command that went wrong. */
+#define STATUS_MS    5000
 
 static uint64_t deadline;
 static struct reasons warnings = REASONS_INIT;
@@ -135,7 +141,8 @@ static bool is_paused(char error[QMP_ERROR_MAX])
 
 static bool is_monitor(const struct preserved *p)
 {
-	return p->kind == FDKIND_CLIENT && (p->protocol == SESSION_QMP || p->protocol == SESSION_HMP);
+	return (p->kind == FDKIND_CLIENT || p->kind == FDKIND_CONNECTION) &&
+	       (p->protocol == SESSION_QMP || p->protocol == SESSION_HMP);
 }
 
 /* Put the real descriptor under each number but monitors' and listeners', which wait until the guest runs. */
@@ -174,6 +181,19 @@ static int wait_for_clients(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
+/* A device sends what its state holds as soon as that is loaded; until its client's real descriptor is there it finds no room. */
+static void hold_output_back(void)
+{
+	for (size_t i = 0; i < preserved_count(); i++) {
+		struct preserved *p = preserved_at(i);
+		struct pollfd room = { .fd = p->decoy.real, .events = POLLOUT };
+
+		if (p->decoy.placed && ((p->kind == FDKIND_CLIENT && p->protocol == SESSION_PLAIN) ||
+					(p->kind == FDKIND_CONNECTION && !poll(&room, 1, 0))))
+			decoy_fill(&p->decoy);
+	}
+}
+
 /* Everything up to the commit mark. */
 static int prepare(char error[QMP_ERROR_MAX])
 {
@@ -192,44 +212,62 @@ static int prepare(char error[QMP_ERROR_MAX])
 		return -EIO;
 	}
 	vm_mark(JOURNAL_REMAPPED);
+	if (wait_for_clients(error))
+		return -EIO;
+	hold_output_back();
 	if (load(error) || !is_paused(error))
 		return -EIO;
 	vm_mark(JOURNAL_LOADED);
-	if (wait_for_clients(error) || switch_devices(error))
+	stdout_is_up();
+	mux_use_up_greeting(deadline);
+	if (switch_devices(error))
 		return -EIO;
 	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
 	return 0;
 }
 
-/*
- * The commit: from the mark on this state is never loaded again. Only where "cont" itself says that it did not start the guest is the
- * mark taken back: no instruction has run.
- */
-static int commit(char error[QMP_ERROR_MAX])
+/* Is the guest to run when the update is over? A failed update leaves it as it was, whatever was asked for. */
+static bool is_to_run(void)
 {
 	const struct cpr_vm *rec = &vm.cpr_state->vm[0];
 
-	if (!rec->running || rec->hold) {
-		vm.journal->committed = 1;
-		vm_mark(JOURNAL_RUNNING);
-		return 0;
-	}
-	vm.journal->committed = 1;
+	return rec->running && (!rec->hold || vm.journal->attempt > 1);
+}
+
+static int start_guest(char error[QMP_ERROR_MAX])
+{
 	if (fault_at("cont")) {
-		vm.journal->committed = 0;
 		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, as asked for by CPRSHIM_FAULT");
 		return -EIO;
 	}
-	if (!qmp_do(&qmp_private, "cont", NULL, deadline, error)) {
-		vm_mark(JOURNAL_RUNNING);
-		return 0;
-	}
+	if (is_to_run())
+		return qmp_do(&qmp_private, "cont", NULL, deadline, error);
+	int rc = images_activate(deadline);
+	if (rc)
+		snprintf(error, QMP_ERROR_MAX, "the images could not be taken over: %s", strerror(-rc));
+	return rc;
+}
+
+/*
+ * The commit: from the mark on this state is never loaded again. Only where QEMU says that it did not start the guest, and the guest
+ * stands still, is the mark taken back: no instruction has run.
+ */
+static int commit(char error[QMP_ERROR_MAX])
+{
 	char status[QMP_ERROR_MAX];
-	if (!qmp_private.resumed && is_paused(status)) {
-		vm.journal->committed = 0;
-		return -EIO;
+
+	rollback_commit();
+	int rc = start_guest(error);
+	vm_mark(JOURNAL_RUNNING);
+	if (!rc)
+		return 0;
+	bool answered = !qmp_private.unanswered;
+	deadline = qmp_in_ms(STATUS_MS);
+	if (answered && !qmp_private.resumed && is_paused(status)) {
+		rollback_uncommit();
+		return rc;
 	}
-	reasons_add(&warnings, "\"cont\" was not answered as it should: %s", error);
+	reasons_add(&warnings, "QEMU did not say whether the guest runs (%s): look at it", error);
 	return 0;
 }
 
@@ -320,7 +358,8 @@ static int pass_residue(struct preserved *p, uint64_t until)
 
 static int hand_monitor_over(struct preserved *p)
 {
-	static const char *const ours[] = { "RESUME", "MIGRATION", "MIGRATION_PASS", NULL };
+	static const char *const ours[] = { "MIGRATION", "MIGRATION_PASS", "RESUME", NULL };
+	static const char *const shown[] = { "MIGRATION", "MIGRATION_PASS", NULL };
 	uint64_t until = qmp_in_ms(RESIDUE_MS);
 	struct wire w = { .data = NULL };
 	int rc = handshake(p);
@@ -338,7 +377,8 @@ static int hand_monitor_over(struct preserved *p)
 		/* HMP echoes what it is given; its client has seen that already. */
 		if (p->protocol == SESSION_HMP)
 			w.len = 0;
-		wire_drop_events(&w, ours);
+		/* Users saw the stop where the guest was to stay stopped. */
+		wire_drop_events(&w, vm.cpr_state->vm[0].hold ? shown : ours);
 		rc = wire_send(&w, p->decoy.real);
 		if (!rc && w.len)
 			rc = -EAGAIN;
@@ -422,9 +462,12 @@ static void tidy_up(void)
 	qmp_do(&qmp_private, "query-status", NULL, deadline, error); /* a round through every loop: none polls a decoy now */
 	close_leftovers();
 	rollback_release_stderr();
+	stdout_release();
 	qmp_call_on_main(restore_signals, NULL, deadline);
 	guard_set_role(SHIM_VMM);
+	/* With late-block-activate on, an ordinary migration to this VM would leave its images alone. */
 	set_capabilities(false, error);
+	migparams_restore(vm.cpr_state->vm[0].capabilities, vm.cpr_state->vm[0].parameters, deadline, &warnings);
 	if (vm.daemonized && chdir("/"))
 		log_warn("the working directory could not be set back to /");
 	if (vm.journal->attempt > 1) {

@@ -19,6 +19,7 @@
 #include "control.h"
 #include "fault.h"
 #include "handover.h"
+#include "images.h"
 #include "pins.h"
 #include "preflight.h"
 #include "probe.h"
@@ -125,6 +126,8 @@ static void check(struct attempt *a)
 		return;
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
+	if (!images_can_activate() && (!a->h.running || a->h.hold))
+		reasons_add(&a->reasons, "this QEMU does not export what is needed to keep a guest paused over an update");
 	if (refused_spawn(vm.argv))
 		return; /* that is a reason already */
 	progress(a, "probe", "starting the replacement for a moment");
@@ -167,6 +170,20 @@ static struct result_start start_of(const struct attempt *a)
 	return (struct result_start){ .ms = a->h.started_ms, .ns = a->h.started_ns, .target = &a->h.target };
 }
 
+/*
+ * Between the check and the time when nobody else's commands are begun any more, anything may have been done: devices added,
+ * snapshots taken, the guest stopped. So all of it is looked at again.
+ */
+static int check_again(struct attempt *a)
+{
+	plan_free(&a->plan);
+	preflight_vm(&a->plan, &a->h.running, &a->reasons);
+	if (!reasons_any(&a->reasons) &&
+	    !ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
+		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
+	return reasons_any(&a->reasons) ? -EBUSY : 0;
+}
+
 static int plan_again(struct attempt *a)
 {
 	json_t *chardevs = preflight_chardevs(qmp_in_ms(STEP_MS));
@@ -186,13 +203,9 @@ static int prepare(struct attempt *a)
 
 	progress(a, "flush", "writing the images' dirty pages");
 	preflight_flush(&a->plan, &a->reasons);
-	if (!rc && reasons_any(&a->reasons))
-		return -EIO;
-	if (!rc)
-		rc = handover_prepare(&a->h, qmp_in_ms(STEP_MS));
 	if (rc)
 		reasons_add(&a->reasons, "the update could not be prepared: %s", strerror(-rc));
-	return rc;
+	return reasons_any(&a->reasons) ? -EIO : 0;
 }
 
 /* From the first decoy to the exec; comes back only where something failed. */
@@ -205,13 +218,18 @@ static void freeze_and_exec(struct attempt *a)
 	if (!rc)
 		rc = plan_again(a);
 	if (!rc)
-		rc = freeze_monitors(f, &a->plan, deadline);
+		rc = freeze_inputs(f, &a->plan, deadline);
+	if (rc)
+		reasons_add(&a->reasons, "the guest's inputs could not be held: %s", strerror(-rc));
+	if (rc || check_again(a))
+		return;
+	rc = handover_prepare(&a->h, deadline);
 	if (rc) {
-		reasons_add(&a->reasons, "the monitors could not be held: %s", strerror(-rc));
+		reasons_add(&a->reasons, "the update could not be prepared: %s", strerror(-rc));
 		return;
 	}
-	if (freeze_stop(f, &a->plan, a->h.running, deadline, &a->reasons) ||
-	    freeze_save(f, deadline, &a->reasons))
+	f->stop_is_shown = a->h.hold;
+	if (freeze_stop(f, a->h.running, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons))
 		return;
 	rc = freeze_collect(f, handover_residue, &a->h);
 	if (rc) {
@@ -250,8 +268,9 @@ json_t *update_run(const struct update_request *request)
 	} else {
 		progress(a, "freeze", "stopping the guest");
 		freeze_and_exec(a);
+		bool touched = a->freeze.stopped || a->freeze.saved;
 		freeze_undo(&a->freeze, a->h.running);
-		result = result_failed(&start, &a->reasons);
+		result = touched ? result_failed(&start, &a->reasons) : result_refused(&start, &a->reasons);
 	}
 	end(a);
 	return result;

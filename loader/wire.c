@@ -45,21 +45,35 @@ static bool is_event(const char *line, size_t len, const char *const names[])
 	return false;
 }
 
+/*
+ * Where the message at @data ends. Each begins with a brace at the start of a line; a monitor in mode "pretty" indents all that is
+ * inside of it.
+ */
+static size_t message_length(const char *data, size_t len)
+{
+	const char *at = data;
+
+	while ((at = memchr(at, '\n', len - (size_t)(at - data)))) {
+		at++;
+		if (at == data + len || *at == '{')
+			return (size_t)(at - data);
+	}
+	return len;
+}
+
 /**
  * wire_drop_events() - remove events
  * @w:	   what was read
  * @names: which, ended by NULL
  *
- * A message is one line, but on a monitor in mode "pretty", where events pass. The first line may be the rest of one that
- * QEMU had begun to send.
+ * The first message may be the rest of one that QEMU had begun to send.
  */
 void wire_drop_events(struct wire *w, const char *const names[])
 {
 	size_t from = 0, to = 0;
 
 	while (from < w->len) {
-		const char *end = memchr(w->data + from, '\n', w->len - from);
-		size_t len = end ? (size_t)(end - (w->data + from)) + 1 : w->len - from;
+		size_t len = message_length(w->data + from, w->len - from);
 
 		if (!is_event(w->data + from, len, names)) {
 			memmove(w->data + to, w->data + from, len);

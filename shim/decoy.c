@@ -95,7 +95,7 @@ static int make_pair(int type, int *ret_mine)
 	return pair[0];
 }
 
-/* A listening socket that nobody can find: the kernel chooses an abstract name (unix(7), autobind). */
+/* A listening socket without a path: the kernel chooses an abstract name (unix(7), autobind). The hooks of accept() let us alone in. */
 static int make_listener(struct decoy *d)
 {
 	struct sockaddr_un any = { .sun_family = AF_UNIX };
@@ -127,22 +127,26 @@ static int make_decoy(struct decoy *d)
 	}
 }
 
-/**
- * decoy_place() - put a decoy under a number
- * @d:	    its memory, the caller's, in use until decoy_done()
- * @kind:   what the real one is
- * @number: QEMU's descriptor; closed where it was something else
- * @real:   the real one, one of ours
- *
- * Return: 0 or a negative errno; nothing has changed then.
- */
-int decoy_place(struct decoy *d, enum fdkind kind, int number, int real)
+/* From here on a write to @fd finds no room. What is written for that is junk. */
+static void fill(int fd)
 {
-	*d = (struct decoy){ .kind = kind, .number = number, .real = real, .peer = -1 };
+	static const char junk[4096];
+	int least = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	while (send(fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+}
+
+static int place(struct decoy *d, enum fdkind kind, int number, int real, bool full)
+{
+	*d = (struct decoy){ .kind = kind, .number = number, .real = real, .peer = -1, .full = full };
 	int fd = make_decoy(d);
 
 	if (fd < 0)
 		return fd;
+	if (full)
+		fill(fd);
 	/* -1 where the number is not in use yet. */
 	int flags = real(fcntl)(number, F_GETFL), fd_flags = real(fcntl)(number, F_GETFD);
 	int rc = remember(d);
@@ -160,6 +164,43 @@ int decoy_place(struct decoy *d, enum fdkind kind, int number, int real)
 	}
 	d->placed = true;
 	return 0;
+}
+
+/**
+ * decoy_place() - put a decoy under a number
+ * @d:	    its memory, the caller's, in use until decoy_done()
+ * @kind:   what the real one is
+ * @number: QEMU's descriptor; closed where it was something else
+ * @real:   the real one, one of ours
+ *
+ * Return: 0 or a negative errno; nothing has changed then.
+ */
+int decoy_place(struct decoy *d, enum fdkind kind, int number, int real)
+{
+	return place(d, kind, number, real, false);
+}
+
+/**
+ * decoy_place_full() - the same, where the real one's peer does not read
+ *
+ * QEMU goes on to find no room. What it cannot write stays in the device, as before, and becomes a part of its state; there is
+ * nothing to forward. For stream sockets.
+ */
+int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real)
+{
+	return place(d, kind, number, real, true);
+}
+
+/**
+ * decoy_fill() - from here on QEMU cannot write to a decoy
+ * @d: a placed decoy of a stream socket
+ *
+ * For a successor, whose devices may begin to send what their state holds as soon as that is loaded; nothing forwards it.
+ */
+void decoy_fill(struct decoy *d)
+{
+	d->full = true;
+	fill(d->number);
 }
 
 /**
@@ -336,6 +377,8 @@ int decoy_forward(struct decoy *d)
 {
 	static char buf[128 * 1024]; /* one packet of any size; only the service thread forwards */
 
+	if (d->full)
+		return 0;
 	for (;;) {
 		ssize_t n = decoy_read(d, buf, sizeof(buf));
 

@@ -28,6 +28,7 @@
  * @real:   the real one, under a number of ours; -1 after decoy_done()
  * @peer:   other end of the decoy; -1 for a listener
  * @placed: the decoy stands under @number (a switched one does not)
+ * @full:   what QEMU wrote into it is junk of ours
  * @addr:   a decoy listener's address
  * @addr_len: its length
  */
@@ -37,11 +38,14 @@ struct decoy {
 	int real;
 	int peer;
 	bool placed;
+	bool full;
 	struct sockaddr_un addr;
 	socklen_t addr_len;
 };
 
 int decoy_place(struct decoy *d, enum fdkind kind, int number, int real);
+int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real);
+void decoy_fill(struct decoy *d);
 int decoy_accept_into(struct decoy *listener, struct decoy *client);
 int decoy_place_pty(struct decoy *d, int real, int *ret_master, int *ret_slave);
 int decoy_switch(struct decoy *d);

@@ -15,10 +15,17 @@
 #include "slots.h"
 #include "table.h"
 
+static void forget_session(int fd)
+{
+	enum fdkind kind = table_kind(fd);
+
+	if (kind == FDKIND_CLIENT || kind == FDKIND_CONNECTION)
+		session_close(fd);
+}
+
 static void forget(int fd)
 {
-	if (table_kind(fd) == FDKIND_CLIENT)
-		session_close(fd);
+	forget_session(fd);
 	table_forget(fd);
 }
 
@@ -83,8 +90,7 @@ SHIM_HOOK void closefrom(int first)
 static int note_duplicate(int from, int to, enum hook_id origin)
 {
 	if (to >= 0 && guard_enter()) {
-		if (table_kind(to) == FDKIND_CLIENT)
-			session_close(to); /* of whom dup2() has just closed */
+		forget_session(to); /* of whom dup2() has just closed */
 		table_note_duplicate(from, to, origin);
 		guard_leave();
 	}

@@ -19,6 +19,9 @@ static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offs
 	if (!guard_enter())
 		return real(mmap64)(addr, len, prot, flags, fd, offset);
 	bool activation = (flags & MAP_FIXED) && ram_is_activation(addr, len, caller);
+	/* QEMU does so with a page of RAM that the host's memory lost (physmem.c:qemu_ram_remap). */
+	if ((flags & MAP_FIXED) && !activation && ram_overlaps(addr, len))
+		table_incomplete("a part of guest RAM was mapped anew");
 	if (activation && (flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE)) {
 		ret = ram_map_anonymous(addr, len, prot, flags);
 	} else {

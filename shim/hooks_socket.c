@@ -72,6 +72,27 @@ SHIM_HOOK int listen(int fd, int backlog)
 	return rc;
 }
 
+/*
+ * A decoy listener has a name that anyone on this host can find, in a namespace without permissions (unix(7), abstract): only what we
+ * connected ourselves is let in.
+ */
+static bool is_stranger(int listener, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (!decoy_find(listener))
+		return false;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.pid != getpid();
+}
+
+static int turn_away(int fd)
+{
+	real(close)(fd);
+	errno = EAGAIN;
+	return -1;
+}
+
 static void accepted(int listener, int fd, struct sockaddr *addr, socklen_t *len, socklen_t room, enum hook_id origin)
 {
 	int saved = errno;
@@ -95,6 +116,8 @@ SHIM_HOOK int accept(int listener, struct sockaddr *addr, socklen_t *len)
 	socklen_t room = len ? *len : 0;
 	int fd = real(accept)(listener, addr, len);
 
+	if (fd >= 0 && is_stranger(listener, fd))
+		return turn_away(fd);
 	if (fd >= 0 && guard_enter()) {
 		accepted(listener, fd, addr, len, room, HOOK_accept);
 		guard_leave();
@@ -107,6 +130,8 @@ SHIM_HOOK int accept4(int listener, struct sockaddr *addr, socklen_t *len, int f
 	socklen_t room = len ? *len : 0;
 	int fd = real(accept4)(listener, addr, len, flags);
 
+	if (fd >= 0 && is_stranger(listener, fd))
+		return turn_away(fd);
 	if (fd >= 0 && guard_enter()) {
 		accepted(listener, fd, addr, len, room, HOOK_accept4);
 		guard_leave();
@@ -115,23 +140,26 @@ SHIM_HOOK int accept4(int listener, struct sockaddr *addr, socklen_t *len, int f
 }
 
 /* In a successor: put a preserved connection's decoy under the socket that QEMU connects. */
-static bool rebind_connection(int fd, const struct sockaddr *addr, socklen_t len)
+static struct preserved *rebind_connection(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct preserved *p =
 		guard_role() == SHIM_SUCCESSOR ? preserved_by_address(FDKIND_CONNECTION, addr, len) : NULL;
 
-	return p && !decoy_place(&p->decoy, FDKIND_CONNECTION, fd, p->fd);
+	return p && !decoy_place(&p->decoy, FDKIND_CONNECTION, fd, p->fd) ? p : NULL;
 }
 
 SHIM_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (!guard_enter())
 		return real(connect)(fd, addr, len);
-	int rc = rebind_connection(fd, addr, len) ? 0 : real(connect)(fd, addr, len);
+	struct preserved *p = rebind_connection(fd, addr, len);
+	int rc = p ? 0 : real(connect)(fd, addr, len);
 	if (!rc || errno == EINPROGRESS) {
 		int saved = errno;
 
 		table_note_address(fd, FDKIND_CONNECTION, addr, len);
+		if (p)
+			session_restore(fd, p->protocol, p->negotiated, p->oob);
 		errno = saved;
 	}
 	guard_leave();
@@ -147,6 +175,14 @@ SHIM_HOOK int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 SHIM_HOOK int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return real(getpeername)(decoy_real(fd), addr, len);
+}
+
+/* A monitor may be on either end of a connection. */
+static bool has_session(int fd)
+{
+	enum fdkind kind = table_kind(fd);
+
+	return kind == FDKIND_CLIENT || kind == FDKIND_CONNECTION;
 }
 
 static void note_received(struct msghdr *msg)
@@ -166,7 +202,7 @@ static void note_received(struct msghdr *msg)
 SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t n = real(recvmsg)(fd, msg, flags);
-	bool client = n > 0 && table_kind(fd) == FDKIND_CLIENT;
+	bool client = n > 0 && has_session(fd);
 
 	if (n >= 0 && (client || msg->msg_controllen) && guard_enter()) {
 		int saved = errno;
@@ -185,7 +221,7 @@ SHIM_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	ssize_t n = real(sendmsg)(fd, msg, flags);
 
-	if (n > 0 && table_kind(fd) == FDKIND_CLIENT && guard_enter()) {
+	if (n > 0 && has_session(fd) && guard_enter()) {
 		int saved = errno;
 
 		session_sent(fd, msg, (size_t)n);

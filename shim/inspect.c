@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,55 @@ static int by_number(const void *a, const void *b)
 }
 
 /**
+ * inspect_each() - call a function for each open descriptor
+ * @fn:	    gets its number; it may close it
+ * @opaque: passed to it
+ *
+ * Return: 0 or a negative errno.
+ */
+int inspect_each(void (*fn)(int fd, void *opaque), void *opaque)
+{
+	DIR *dir = real(opendir)("/proc/self/fd");
+
+	if (!dir)
+		return -errno;
+	for (struct dirent *entry; (entry = readdir(dir));)
+		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
+			fn(atoi(entry->d_name), opaque);
+	real(closedir)(dir);
+	return 0;
+}
+
+struct list {
+	struct inspected *items;
+	size_t count;
+	size_t room;
+	bool failed;
+};
+
+static void add(int fd, void *opaque)
+{
+	struct list *list = opaque;
+
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		struct inspected *more = realloc(list->items, room * sizeof(*more));
+
+		if (!more) {
+			list->failed = true;
+			return;
+		}
+		list->items = more;
+		list->room = room;
+	}
+	struct inspected *it = &list->items[list->count++];
+
+	memset(it, 0, sizeof(*it));
+	it->fd = fd;
+	inspect_one(it);
+}
+
+/**
  * inspect_descriptors() - list all open descriptors
  * @ret:       malloc'ed, by number; the caller frees it
  * @ret_count: how many
@@ -145,33 +195,18 @@ static int by_number(const void *a, const void *b)
  */
 int inspect_descriptors(struct inspected **ret, size_t *ret_count)
 {
-	DIR *dir = real(opendir)("/proc/self/fd");
-	struct inspected *list = NULL;
-	size_t n = 0, room = 0;
+	struct list list = { .items = NULL };
+	int rc = inspect_each(add, &list);
 
-	if (!dir)
-		return -errno;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (entry->d_name[0] == '.' || atoi(entry->d_name) == dirfd(dir))
-			continue;
-		if (n == room) {
-			room = room ? room * 2 : 64;
-			struct inspected *more = realloc(list, room * sizeof(*list));
-			if (!more) {
-				free(list);
-				real(closedir)(dir);
-				return -ENOMEM;
-			}
-			list = more;
-		}
-		memset(&list[n], 0, sizeof(list[n]));
-		list[n].fd = atoi(entry->d_name);
-		inspect_one(&list[n++]);
+	if (!rc && list.failed)
+		rc = -ENOMEM;
+	if (rc) {
+		free(list.items);
+		return rc;
 	}
-	real(closedir)(dir);
-	if (n)
-		qsort(list, n, sizeof(*list), by_number);
-	*ret = list;
-	*ret_count = n;
+	if (list.count)
+		qsort(list.items, list.count, sizeof(*list.items), by_number);
+	*ret = list.items;
+	*ret_count = list.count;
 	return 0;
 }

@@ -30,6 +30,7 @@ struct inspected {
 	char link[INSPECT_LINK];
 };
 
+int inspect_each(void (*fn)(int fd, void *opaque), void *opaque);
 int inspect_descriptors(struct inspected **ret, size_t *ret_count);
 
 #endif

@@ -3,6 +3,7 @@
 #include "main_call.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 /* Under a directory that cannot exist, in case the hook is not there to catch it. */
 static char name[64];
-static main_call_fn function;
+static _Atomic(main_call_fn) function;
 static void *argument;
 static bool done;
 
@@ -29,10 +30,10 @@ const char *main_call_prepare(main_call_fn fn, void *opaque)
 
 	if (getrandom(&secret, sizeof(secret), 0) < 0)
 		secret = (uintptr_t)opaque;
-	function = fn;
 	argument = opaque;
 	done = false;
 	snprintf(name, sizeof(name), "/proc/cprshim/%016llx", (unsigned long long)secret);
+	atomic_store(&function, fn);
 	return name;
 }
 
@@ -40,6 +41,12 @@ const char *main_call_prepare(main_call_fn fn, void *opaque)
 bool main_call_done(void)
 {
 	return __atomic_load_n(&done, __ATOMIC_ACQUIRE);
+}
+
+/** main_call_cancel() - the function is not to be called any more, should QEMU come to it yet */
+void main_call_cancel(void)
+{
+	atomic_store(&function, NULL);
 }
 
 /**
@@ -50,11 +57,13 @@ bool main_call_done(void)
  */
 bool main_call_intercept(const char *path)
 {
-	if (!function || strcmp(path, name))
+	if (!atomic_load(&function) || strcmp(path, name))
 		return false;
-	main_call_fn fn = function;
+	main_call_fn fn = atomic_exchange(&function, NULL);
 
-	function = NULL;
+	errno = ENOENT;
+	if (!fn)
+		return true;
 	fn(argument);
 	__atomic_store_n(&done, true, __ATOMIC_RELEASE);
 	errno = ENOENT;

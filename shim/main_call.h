@@ -15,6 +15,7 @@ typedef void (*main_call_fn)(void *opaque);
 
 const char *main_call_prepare(main_call_fn fn, void *opaque);
 bool main_call_done(void);
+void main_call_cancel(void);
 bool main_call_intercept(const char *path);
 
 #endif

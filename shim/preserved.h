@@ -23,7 +23,6 @@
  * @number:	number it had in the old program
  * @fd:		number of ours that it is parked under; -1 once it is QEMU's
  * @parent:	index of an accepted client's listener, or -1
- * @sock:	a socket's domain << 16 | type
  * @open_flags: as open(2)'s
  * @inherited:	QEMU was given it by number, and finds it there again
  * @name:	path, requested interface name or terminal name; "" where it has none
@@ -42,7 +41,6 @@ struct preserved {
 	int number;
 	int fd;
 	int parent;
-	uint32_t sock;
 	uint32_t open_flags;
 	bool inherited;
 	const char *name;

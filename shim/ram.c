@@ -52,9 +52,13 @@ void ram_note_reserve(void *addr, size_t size)
 bool ram_is_activation(void *addr, size_t size, const void *caller)
 {
 	uintptr_t at = (uintptr_t)addr;
+	bool is = reserved_size && at >= reserved_addr && at + size <= reserved_addr + reserved_size &&
+		  guard_in_program_text(caller);
 
-	return reserved_size && at >= reserved_addr && at + size <= reserved_addr + reserved_size &&
-	       guard_in_program_text(caller);
+	/* A reservation is used once: what is mapped over it later is something else. */
+	if (is)
+		reserved_size = 0;
+	return is;
 }
 
 static void note(const struct ram_map *map)

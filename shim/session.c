@@ -9,8 +9,6 @@
 
 /* More connections than this on listening chardevs at once are kept without a session: they count as unknown. */
 #define SESSIONS 128
-/* How much of a first message is looked at; a greeting says what it is in its first few bytes. */
-#define FIRST_BYTES 64
 
 static struct session sessions[SESSIONS];
 static bool used[SESSIONS];
@@ -32,6 +30,19 @@ static void drop(struct session *s)
 	used[s - sessions] = false;
 }
 
+/* A new session; NULL where there is no room. */
+static struct session *make(int fd)
+{
+	for (int i = 0; i < SESSIONS; i++) {
+		if (used[i])
+			continue;
+		used[i] = true;
+		sessions[i].fd = fd;
+		return &sessions[i];
+	}
+	return NULL;
+}
+
 /** session_open() - a client was accepted as @fd */
 void session_open(int fd)
 {
@@ -39,13 +50,7 @@ void session_open(int fd)
 	struct session *old = find(fd);
 	if (old)
 		drop(old);
-	for (int i = 0; i < SESSIONS; i++) {
-		if (used[i])
-			continue;
-		used[i] = true;
-		sessions[i].fd = fd;
-		break;
-	}
+	make(fd);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -76,11 +81,14 @@ static size_t first_bytes(const struct msghdr *msg, size_t len, char *out, size_
 	return n;
 }
 
-/* A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). */
+/*
+ * A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). Unknown is what may yet
+ * become the former.
+ */
 static int classify(const char *text, size_t len)
 {
-	static const char hmp[] = "QEMU ";
-	size_t i = 1;
+	static const char hmp[] = "QEMU ", qmp[] = "\"QMP\":";
+	size_t i = 1, n = sizeof(qmp) - 1;
 
 	if (len >= sizeof(hmp) - 1 && !memcmp(text, hmp, sizeof(hmp) - 1) && memmem(text, len, " monitor", 8))
 		return SESSION_HMP;
@@ -88,7 +96,13 @@ static int classify(const char *text, size_t len)
 		return SESSION_PLAIN;
 	while (i < len && strchr(" \t\r\n", text[i]))
 		i++;
-	return len - i >= 6 && !memcmp(text + i, "\"QMP\":", 6) ? SESSION_QMP : SESSION_PLAIN;
+	if (len - i < n)
+		n = len - i;
+	if (memcmp(text + i, qmp, n) != 0)
+		return SESSION_PLAIN;
+	if (n == sizeof(qmp) - 1)
+		return SESSION_QMP;
+	return len < SESSION_HEAD ? SESSION_UNKNOWN : SESSION_PLAIN;
 }
 
 /*
@@ -111,17 +125,17 @@ static void watch_negotiation(struct session *s, const char *text, size_t len)
  */
 void session_sent(int fd, const struct msghdr *msg, size_t len)
 {
-	char text[FIRST_BYTES];
+	char text[SESSION_HEAD];
 
 	pthread_mutex_lock(&lock);
 	struct session *s = find(fd);
-	if (s && (s->protocol == SESSION_UNKNOWN || (s->protocol == SESSION_QMP && !s->negotiated))) {
-		size_t n = first_bytes(msg, len, text, sizeof(text));
-
-		if (s->protocol == SESSION_UNKNOWN)
-			s->protocol = classify(text, n);
-		else
-			watch_negotiation(s, text, n);
+	if (!s)
+		s = make(fd); /* a connection that QEMU made itself */
+	if (s && s->protocol == SESSION_UNKNOWN) {
+		s->head_len += first_bytes(msg, len, s->head + s->head_len, sizeof(s->head) - s->head_len);
+		s->protocol = classify(s->head, s->head_len);
+	} else if (s && s->protocol == SESSION_QMP && !s->negotiated) {
+		watch_negotiation(s, text, first_bytes(msg, len, text, sizeof(text)));
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -16,6 +16,7 @@
 #include "../state/jsonscan.h"
 
 #define SESSION_PARTIAL_MAX 65536
+#define SESSION_HEAD	    64 /* a greeting says what it is in its first few bytes */
 
 enum session_protocol {
 	SESSION_UNKNOWN = 0, /* QEMU has sent nothing yet */
@@ -32,6 +33,8 @@ enum session_protocol {
  * @oob:	QMP: out-of-band execution is on
  * @overflow:	more was read since the last message's end than can be kept
  * @scan:	QMP: where we are in the input
+ * @head:	the first that QEMU sent, until it tells the protocol: a monitor in mode "pretty" sends line by line
+ * @head_len:	bytes there
  * @partial:	what was read since the last message's end (QMP) or line's end (HMP); malloc'ed
  * @partial_len: bytes there
  */
@@ -42,6 +45,8 @@ struct session {
 	bool oob;
 	bool overflow;
 	struct jsonscan scan;
+	char head[SESSION_HEAD];
+	size_t head_len;
 	char *partial;
 	size_t partial_len;
 };

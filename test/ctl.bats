@@ -52,7 +52,7 @@ write_fake() {
 	    unix = struct.pack("<H", socket.AF_UNIX)
 	    recs = {
 	        3: record(1, 7, 1, b"/disk\x1b[2J\x9b\xff\\.img\0"),
-	        4: record(7, 8, 2, unix + b"/run/qmp.sock\0"),
+	        4: record(7, 28, 2, unix + b"/run/qmp.sock\0"),
 	        5: record(8, 8, 2, unix + b"\0abstract\x07"),
 	        6: record(7, 9, 2, inet, open_flags=socket.AF_INET << 16 | socket.SOCK_STREAM),
 	        7: record(7, 9, 2, inet6, open_flags=socket.AF_INET6 << 16 | socket.SOCK_STREAM),

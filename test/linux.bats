@@ -373,6 +373,21 @@ backend_test() {
 	stop_serial_client
 }
 
+# --- a client that is slow ---
+
+@test "a serial client that does not read holds no update up, and gets every byte when it does" {
+	boot_guest -M q35 -accel tcg
+	start_serial_client --rate 200
+	kill -USR1 "$SERIAL_PID"
+	wait_for 20 grep -qx stalled "$VM_DIR/serial.json"
+	update_vm new
+	[ "$(jq '.blackout_ms < 900' <<<"$UPDATE_RESULT")" = true ]
+	update_vm old
+	kill -USR1 "$SERIAL_PID"
+	guest_alive
+	stop_serial_client
+}
+
 # --- display ---
 
 screen() {

@@ -496,7 +496,7 @@ make_bad_binaries() {
 	chmod 4755 setuid
 	cp "$QEMU_OLD" writable
 	chmod 777 writable
-	cp "${QEMU_OLD%/*}/qemu-system-i386" qemu-system-i386
+	cp "${QEMU_NEW%/*}/qemu-system-i386" .
 	for elf in missing-library qemu-system-x86_64; do
 		echo 'int gone(void) { return 0; }' >gone.c
 		echo 'int gone(void); int main(void) { return gone(); }' >program.c

@@ -69,3 +69,12 @@ setup() {
 		[[ $symbol != json_* || $symbol == *@* ]] || { echo "$symbol"; false; }
 	done <<<"$output"
 }
+
+@test "every descriptor kind has its row in docs/descriptor-kinds.md" {
+	local kind
+
+	while read -r kind; do
+		grep -qF "\`$kind\`" <(grep '^|' "$srcdir/docs/descriptor-kinds.md") || { echo "$kind"; false; }
+	done < <(sed -n 's/^FDKIND(.*"\(.*\)")$/\1/p' "$srcdir/state/fdkind.def")
+	[ "$(grep -c '^FDKIND(' "$srcdir/state/fdkind.def")" -gt 20 ]
+}

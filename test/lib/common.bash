@@ -276,7 +276,7 @@ start_serial_client() {
 	local kind
 
 	kind=$(guest_kind)
-	rm -f "$VM_DIR/serial.in"
+	rm -f "$VM_DIR/serial.in" "$VM_DIR/serial.log"
 	mkfifo "$VM_DIR/serial.in"
 	# shellcheck disable=SC2016 # the inner shell expands it: its standard input is the FIFO, never at its end
 	start_background "$VM_DIR/serial.json" sh -c 'exec "$@" <>"$0"' "$VM_DIR/serial.in" \

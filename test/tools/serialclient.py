@@ -5,13 +5,16 @@
 The guest's "T <n>" lines must rise by one and say pattern-ok. With --rate it sends bytes 0x80 to 0xff in rising order,
 and each must be echoed once ("E <hex>"), in order. Lines written to its standard input are sent as they are, so a test
 can give commands. With --linux the guest is that of scripts/make-linux-guest: lines "C <n> <uptime>" count, and BAD
-in any line is a problem; then nothing is sent but lines of standard input, whole. On SIGTERM it waits for open
-echoes, prints a JSON summary and exits 0 if all was well, else 1.
+in any line is a problem; then nothing is sent but lines of standard input, whole. After SIGUSR1 it neither reads nor
+writes, and says "stalled" once what waits for it does not grow any more; the next SIGUSR1 ends that. On SIGTERM it
+waits for open echoes, prints a JSON summary and exits 0 if all was well, else 1.
 
 The line is a UNIX socket's path, HOST:PORT, [HOST]:PORT or a terminal (/dev/...); with --listen it is served there
 instead, to one client for good.
 """
 import argparse
+import array
+import fcntl
 import json
 import os
 import re
@@ -19,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import termios
 import time
 import tty
 
@@ -175,8 +179,28 @@ class Client:
             line, self.buffer = self.buffer.split(b"\n", 1)
             self.on_line(line)
 
+    def waiting(self):
+        count = array.array("i", [0])
+        fcntl.ioctl(self.socket, termios.FIONREAD, count)
+        return count[0]
+
+    def stall(self, signals):
+        """Until the next signal, reads nothing."""
+        before = -1
+        while not signals:
+            time.sleep(0.3)
+            now = self.waiting()
+            if before >= 0 and now == before:
+                print("stalled", flush=True)
+                before = -2
+            elif before != -2:
+                before = now
+        signals.pop()
+
     def run(self):
         stop = []
+        signals = []
+        signal.signal(signal.SIGUSR1, lambda *_: signals.append(1))
         signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
         signal.signal(signal.SIGINT, lambda *_: stop.append(1))
         self.connect()
@@ -184,6 +208,10 @@ class Client:
         due = time.monotonic()
         interval = 1 / self.options.rate if self.options.rate else None
         while not stop and not self.eof and (not self.options.ticks or self.ticks < self.options.ticks):
+            if signals:
+                signals.pop()
+                self.stall(signals)
+                due = time.monotonic()
             if self.last_tick is None:
                 due = time.monotonic()  # what a guest that still boots is sent is lost
             elif interval and time.monotonic() >= due:

@@ -521,6 +521,8 @@ static size_t write_sample(void)
 				    .machine = "pc-q35-7.2",
 				    .name = "vm1",
 				    .configured = "/q",
+				    .capabilities = "[]",
+				    .parameters = "{}",
 			    });
 	cprstate_put_shim(&w, &(struct cpr_shim){
 				      .library_fd = 1001,
@@ -545,7 +547,6 @@ static size_t write_sample(void)
 				    .number = 12,
 				    .fd = 1009,
 				    .parent = -1,
-				    .sock = 1u << 16 | 1u,
 				    .open_flags = 1u << 16 | 1u,
 				    .addr = { addr, sizeof(addr) },
 			    });

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* images.c - the block nodes of a guest that does not run; see images.h. */
+#include "images.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "../shim/real.h"
+#include "qmp.h"
+
+/*
+ * QEMU 10 keeps track of whether the nodes are active (migration/block-active.c), and skips the next save's part if it is passed
+ * over; before that there is only the function that it calls.
+ */
+typedef bool tracked_fn(void **errp);
+typedef void untracked_fn(void **errp);
+
+struct call {
+	tracked_fn *tracked;
+	untracked_fn *untracked;
+	void *error;
+};
+
+static struct call find(void)
+{
+	return (struct call){
+		.tracked = (tracked_fn *)real_symbol("migration_block_activate"),
+		.untracked = (untracked_fn *)real_symbol("bdrv_activate_all"),
+	};
+}
+
+static void activate(void *opaque)
+{
+	struct call *call = opaque;
+
+	if (call->tracked)
+		call->tracked(&call->error);
+	else
+		call->untracked(&call->error);
+}
+
+/** images_can_activate() - does the binary export what images_activate() needs? */
+bool images_can_activate(void)
+{
+	struct call call = find();
+
+	return call.tracked || call.untracked;
+}
+
+/**
+ * images_activate() - take the images back without running the guest
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * Return: 0; -ENOSYS where the binary does not export what is needed; -EIO where QEMU could not do it.
+ */
+int images_activate(uint64_t deadline_ns)
+{
+	struct call call = find();
+
+	if (!call.tracked && !call.untracked)
+		return -ENOSYS;
+	if (qmp_call_on_main(activate, &call, deadline_ns) || call.error)
+		return -EIO;
+	return 0;
+}
+
+/**
+ * images_check_inactive() - after the save: has QEMU let go of all of them?
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what it did not let go of
+ *
+ * QEMU 10.0 does not look at the result itself (migration/savevm.c:qmp_xen_save_devices_state), and a node that could not be
+ * written back has its last changes in this process alone. Older ones do, and do not say which nodes are active.
+ *
+ * Return: 0 or -EIO.
+ */
+int images_check_inactive(uint64_t deadline_ns, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *list = qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline_ns,
+				   error);
+	const json_t *node;
+	int rc = list ? 0 : -EIO;
+	size_t i;
+
+	if (!list)
+		reasons_add(reasons, "the block nodes could not be listed: %s", error);
+	json_array_foreach(list, i, node) {
+		if (!json_is_true(json_object_get(node, "active")))
+			continue;
+		reasons_add(reasons, "%s could not be written back", json_string_value(json_object_get(node, "file")));
+		rc = -EIO;
+	}
+	json_decref(list);
+	return rc;
+}
