@@ -47,6 +47,11 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 		free(state);
 		return NULL;
 	}
+	*ret_why = "its binaries are not in their order";
+	if (state->binary[0].role != CPR_BINARY_OLD || state->binary[1].role != CPR_BINARY_NEW) {
+		free(state);
+		return NULL;
+	}
 	*ret_why = "it is another process's";
 	if (state->vm[0].pid != (uint64_t)getpid() || !vm_start_time() || state->vm[0].start_time != vm_start_time()) {
 		free(state);
@@ -255,7 +260,6 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		if (rc)
 			log_error("there is no way back from this update: %s", strerror(-rc));
 	}
-	fault_program("start");
 	rc = table_setup(vm.generation);
 	if (!rc)
 		rc = adopt_descriptors(state);
@@ -279,5 +283,6 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (!argv)
 		rollback_now("the new program could not take over: no memory");
 	service_start();
+	fault_program("start"); /* its deadline is watched from here on */
 	return argv;
 }

@@ -271,7 +271,7 @@ static int commit(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* Takes what a monitor writes to its decoy, up to @prompt, or up to the end of the line that a JSON value ends on. */
+/* Takes what a monitor writes to its decoy, up to @prompt, or up to the end of the line that a JSON value ends on: a greeting. */
 static int expect(struct decoy *d, const char *prompt, uint64_t until)
 {
 	struct jsonscan scan = { 0 };
@@ -305,24 +305,40 @@ static int say(struct decoy *d, const void *data, size_t len)
 	return write(d->peer, data, len) == (ssize_t)len ? 0 : -EIO;
 }
 
-/* A monitor greets its decoy and is told what its client had said; the client sees nothing of it. */
-static int handshake(struct preserved *p)
+#define CAPABILITIES_ID "\"cprshim-capabilities\""
+
+/* Negotiates as the client had done. An event may come before the answer: it is the client's. */
+static int negotiate(struct preserved *p, struct wire *w, uint64_t until)
 {
-	static const char plain[] = "{\"execute\": \"qmp_capabilities\"}\n";
-	static const char oob[] = "{\"execute\": \"qmp_capabilities\", \"arguments\": {\"enable\": [\"oob\"]}}\n";
-	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
+	static const char plain[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID "}\n";
+	static const char oob[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID
+				  ", \"arguments\": {\"enable\": [\"oob\"]}}\n";
 	const char *request = p->oob ? oob : plain;
+	int rc = say(&p->decoy, request, strlen(request));
+
+	while (!rc && !wire_take(w, CAPABILITIES_ID)) {
+		struct pollfd wait = { .fd = p->decoy.peer, .events = POLLIN };
+
+		if (clock_now() > until)
+			return -ETIMEDOUT;
+		poll(&wait, 1, clock_left_ms(until));
+		rc = wire_read(w, &p->decoy);
+	}
+	return rc;
+}
+
+/* A monitor greets its decoy and is told what its client had said; the client sees nothing of it, but of what else was sent. */
+static int handshake(struct preserved *p, struct wire *w)
+{
+	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
 	int rc;
 
 	if (p->protocol == SESSION_HMP) {
 		rc = expect(&p->decoy, "(qemu) ", until);
 	} else {
 		rc = expect(&p->decoy, NULL, until);
-		if (!rc && p->negotiated) {
-			rc = say(&p->decoy, request, strlen(request));
-			if (!rc)
-				rc = expect(&p->decoy, NULL, until);
-		}
+		if (!rc && p->negotiated)
+			rc = negotiate(p, w, until);
 	}
 	if (!rc && p->partial_len)
 		rc = say(&p->decoy, p->partial, p->partial_len);
@@ -362,7 +378,7 @@ static int hand_monitor_over(struct preserved *p)
 	static const char *const shown[] = { "MIGRATION", "MIGRATION_PASS", NULL };
 	uint64_t until = qmp_in_ms(RESIDUE_MS);
 	struct wire w = { .data = NULL };
-	int rc = handshake(p);
+	int rc = handshake(p, &w);
 
 	while (!rc && !consumed(&p->decoy) && clock_now() < until) {
 		struct pollfd nothing = { .fd = -1 };

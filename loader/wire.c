@@ -3,11 +3,12 @@
 #include "wire.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "../state/jsonscan.h"
 
 #define WIRE_MAX (16u << 20)
 
@@ -82,6 +83,36 @@ void wire_drop_events(struct wire *w, const char *const names[])
 		from += len;
 	}
 	w->len = to;
+}
+
+/**
+ * wire_take() - remove one message
+ * @w:	  what was read, from the start of a message
+ * @mark: what is in that message only
+ *
+ * Return: false while it has not come, or not all of it.
+ */
+bool wire_take(struct wire *w, const char *mark)
+{
+	struct jsonscan scan = { 0 };
+	size_t from = 0;
+
+	for (size_t i = 0; i < w->len; i++) {
+		if (jsonscan_feed(&scan, w->data[i]) != JSONSCAN_END)
+			continue;
+		const char *line_end = memchr(w->data + i, '\n', w->len - i);
+		if (!line_end)
+			return false;
+		size_t end = (size_t)(line_end - w->data) + 1;
+		if (memmem(w->data + from, end - from, mark, strlen(mark))) {
+			memmove(w->data + from, w->data + end, w->len - end);
+			w->len -= end - from;
+			return true;
+		}
+		from = end;
+		i = end - 1;
+	}
+	return false;
 }
 
 /** wire_send() - write as much as there is room for, and keep the rest. Return: 0 or a negative errno; full is no error. */

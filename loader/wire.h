@@ -3,6 +3,7 @@
 #ifndef CPRSHIM_LOADER_WIRE_H
 #define CPRSHIM_LOADER_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../shim/decoy.h"
@@ -13,6 +14,7 @@ struct wire {
 };
 
 int wire_read(struct wire *w, struct decoy *d);
+bool wire_take(struct wire *w, const char *mark);
 void wire_drop_events(struct wire *w, const char *const names[]);
 int wire_send(struct wire *w, int fd);
 void wire_free(struct wire *w);

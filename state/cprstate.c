@@ -212,8 +212,6 @@ int cprstate_decode(struct cprstate *ret, const uint8_t *buf, size_t len, const 
 	if (rc)
 		return rc;
 	*ret_why = "a record is missing";
-	if (ret->binary_count == 2 && (ret->binary[0].role != CPR_BINARY_OLD || ret->binary[1].role != CPR_BINARY_NEW))
-		return -EBADMSG;
 	if (n != records || ret->vm_count != 1 || ret->shim_count != 1 || ret->binary_count != 2 || ret->stream_count != 1)
 		return -EBADMSG;
 	return 0;

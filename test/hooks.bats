@@ -283,7 +283,7 @@ calls() {
 	(
 		close_bats_descriptors
 		exec strace -f -qq -e trace=write,execve -o "$VM_DIR/writes" env LD_PRELOAD="$SHIM" CPRSHIM_LOG=debug \
-			"CPRSHIM_RUNDIR=$VM_DIR/run" "$VM_DIR/qemu-system-x86_64" -nodefaults -display none -vga none -m 64 -S \
+			"CPRSHIM_RUNDIR=$VM_DIR/run" "$VM_DIR/qemu-system-x86_64" -nodefaults -display none -vga none -m 64 \
 			-machine accel=tcg -qmp "unix:$VM_CTL,server=on,wait=off" -pidfile "$VM_DIR/pid" \
 			-drive "if=none,id=d0,format=raw,file=$VM_DIR/disk.raw" <&- >&- 2>&-
 	) &
@@ -291,10 +291,11 @@ calls() {
 	wait_for 20 vm_ctl query-status
 	VM_PID=$(cat "$VM_DIR/pid")
 	STARTED+=("$VM_PID")
-	# Refused or not, an update is logged.
-	kill -USR2 "$VM_PID"
-	wait_for 20 update_beyond 0
+	find "/proc/$VM_PID/fd" -printf '%f %l\n' | sort -n | head -n 4
+	update_vm
 	vm_ctl query-status
+	find "/proc/$VM_PID/fd" -printf '%f %l\n' | sort -n | head -n 4
+	known_and_open
 	[ "$(tr -d '\0' <"$VM_DIR/disk.raw" | wc -c)" = 0 ]
 	grep -q execve "$VM_DIR/writes"
 	run -1 grep -F 'write(2, "cprshim[' "$VM_DIR/writes"

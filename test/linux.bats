@@ -395,7 +395,7 @@ screen() {
 }
 
 @test "VGA memory: a paused guest's screen is the same after an update, and still is a screen when it runs" {
-	LINUX_APPEND="console=tty0 ignore_loglevel"
+	export LINUX_APPEND="console=tty0 ignore_loglevel"
 	boot_linux -M q35 -accel tcg -vga std
 	start_serial_client
 	vm_ctl stop

@@ -370,8 +370,15 @@ update_beyond() {
 	[ "$(update_count)" -gt "$1" ]
 }
 
-update_beyond_or_gone() {
-	is_gone "$VM_PID" || update_beyond "$1"
+# last_update: when the last one began; the history does not grow for ever.
+last_update() {
+	update_history | jq 'last | .time'
+}
+
+newer_update_or_gone() {
+	local last
+
+	is_gone "$VM_PID" || { last=$(last_update) && [ "$last" != "$1" ]; }
 }
 
 # update_vm [old|new|PATH] [SECONDS]: flips the symlink (not without an argument), sends SIGUSR2, waits for the outcome.
@@ -379,12 +386,12 @@ update_beyond_or_gone() {
 update_vm() {
 	local before
 
-	before=$(update_count)
+	before=$(last_update)
 	if [ -n "${1:-}" ]; then
 		use_qemu "$1"
 	fi
 	kill -USR2 "$VM_PID"
-	wait_for "${2:-30}" update_beyond_or_gone "$before"
+	wait_for "${2:-30}" newer_update_or_gone "$before"
 	vm_lives
 	UPDATE_RESULT=$(update_history | jq -c last)
 	echo "update: $UPDATE_RESULT" >&2

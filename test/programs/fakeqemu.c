@@ -41,7 +41,7 @@ static int overflow(int depth)
 	volatile char room[65536];
 
 	room[0] = (char)depth;
-	return overflow(depth + 1) + room[0];
+	return depth < 0 ? 0 : overflow(depth + 1) + room[0];
 }
 
 static void *break_in_thread(void *mode)

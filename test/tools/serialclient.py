@@ -181,7 +181,7 @@ class Client:
 
     def waiting(self):
         count = array.array("i", [0])
-        fcntl.ioctl(self.socket, termios.FIONREAD, count)
+        fcntl.ioctl(self.line, termios.FIONREAD, count)
         return count[0]
 
     def stall(self, signals):
