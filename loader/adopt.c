@@ -205,7 +205,8 @@ static int adopt_descriptors(const struct cprstate *state)
 			return rc;
 	}
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		table_note_inherited(fd);
+		if (vm_is_standard(fd))
+			table_note_inherited(fd);
 	for (uint32_t i = 0; i < state->termios_count; i++) {
 		struct termios term;
 
@@ -235,6 +236,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		return NULL;
 	}
 	guard_own();
+	vm_note_standard();
 	slots_setup();
 	first_log();
 	adopt_slots(state, state_fd);

@@ -71,6 +71,9 @@ static int hold(void *opaque)
 static void set_cloexec(const struct execution *e)
 {
 	real(close_range)(3, ~0U, CLOSE_RANGE_CLOEXEC);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (!vm_is_standard(fd))
+			real(fcntl)(fd, F_SETFD, FD_CLOEXEC);
 	for (size_t i = 0; i < e->keep_count; i++)
 		real(fcntl)(e->keep[i], F_SETFD, 0);
 }

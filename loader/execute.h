@@ -23,7 +23,7 @@
  * struct execution - what is to be exec'd
  * @fd:	   the binary
  * @argv, @envp: its arguments and environment
- * @keep:  descriptors that stay open; all others above 2 are closed
+ * @keep:  descriptors that stay open; all others but stdin, stdout and stderr are closed
  * @keep_count: how many
  * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
  * @holder_wait: the end that the holder reads; closed by the exec

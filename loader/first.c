@@ -170,6 +170,7 @@ static int remember(char **argv, char **envp)
 char **first_start(char **argv, char **envp)
 {
 	guard_own();
+	vm_note_standard();
 	slots_setup();
 	first_log();
 	tty_remember();

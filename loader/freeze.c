@@ -41,7 +41,8 @@ static bool is_stalled(const struct planned *p, int real)
 {
 	struct pollfd room = { .fd = real, .events = POLLOUT };
 
-	return (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION) && !is_monitor(p->it.fd) && !poll(&room, 1, 0);
+	return (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION) && !is_monitor(p->it.fd) &&
+	       !poll(&room, 1, 0);
 }
 
 static int hold(struct freeze *f, const struct planned *p)
@@ -52,8 +53,8 @@ static int hold(struct freeze *f, const struct planned *p)
 	if (real < 0)
 		return real;
 	struct decoy *d = &f->held[f->held_count];
-	int rc = is_stalled(p, real) ? decoy_place_full(d, p->it.kind, p->it.fd, real) :
-				       decoy_place(d, p->it.kind, p->it.fd, real);
+	int rc = is_stalled(p, real) ? decoy_place_full(d, p->it.kind, p->it.fd, real)
+				     : decoy_place(d, p->it.kind, p->it.fd, real);
 	if (rc) {
 		slots_close(real);
 		return rc;

@@ -57,6 +57,16 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* A module that is loaded looks like a library; preloaded, it would end QEMU, which wants to load it itself (util/module.c). */
+static bool is_module(const char *path)
+{
+	size_t len = (size_t)(base_name(path) - path);
+
+	if (len > 1 && strlen(vm.binary.module_dir) == len - 1 && !strncmp(path, vm.binary.module_dir, len - 1))
+		return true;
+	return len > 6 && !strncmp(path + len - 6, "/qemu/", 6);
+}
+
 static int add_library(struct dl_phdr_info *info, size_t size, void *opaque)
 {
 	const char *path = info->dlpi_name;
@@ -65,7 +75,7 @@ static int add_library(struct dl_phdr_info *info, size_t size, void *opaque)
 	(void)opaque;
 	/* The main program has no name, the vDSO no path; we are held by vm.library_fd. */
 	if (path && path[0] == '/' && !is_glibc(base_name(path)) && strcmp(path, vm.own_path) != 0 &&
-	    strncmp(path, "/proc/self/fd/", 14) != 0)
+	    strncmp(path, "/proc/self/fd/", 14) != 0 && !is_module(path))
 		add(CPR_PIN_LIBRARY, base_name(path), path);
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "../shim/slots.h"
 #include "../state/elffile.h"
 #include "clock.h"
+#include "pins.h"
 #include "qmp.h"
 
 #define PROBE_MS      15000
@@ -127,20 +128,16 @@ static int actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary
 	return rc == EBADF ? EMFILE : rc;
 }
 
-/* Libraries of the way back are named by the numbers that they have here: those stay open in the child. */
+/* Libraries, modules and firmware of the way back are named by the numbers that they have here: those stay open in the child. */
 static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary)
 {
-	if (binary->preload[0]) {
-		for (const char *at = binary->preload; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
-			int fd = atoi(at + strlen("/proc/self/fd/"));
-
-			/* A dup2 onto itself clears close-on-exec (posix_spawn_file_actions_adddup2, POSIX 2008). */
-			if (posix_spawn_file_actions_adddup2(a, fd, fd))
-				return -1;
-		}
-		return 0;
-	}
-	return posix_spawn_file_actions_addclosefrom_np(a, CHILD_BINARY + 1);
+	if (!binary->preload[0])
+		return posix_spawn_file_actions_addclosefrom_np(a, CHILD_BINARY + 1);
+	/* A dup2 onto itself clears close-on-exec (posix_spawn_file_actions_adddup2, POSIX 2008). */
+	for (size_t i = 0; i < pins_count(); i++)
+		if (posix_spawn_file_actions_adddup2(a, pins_at(i)->fd, pins_at(i)->fd))
+			return -1;
+	return 0;
 }
 
 static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors, pid_t *ret_pid)

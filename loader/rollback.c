@@ -42,8 +42,11 @@ void rollback_capture_stderr(void)
 {
 	stderr_real = slots_park(STDERR_FILENO);
 	stderr_memfd = slots_memfd("cprshim-stderr");
-	if (stderr_real < 0 || stderr_memfd < 0)
+	if (stderr_real < 0 || stderr_memfd < 0) {
+		stderr_real = slots_close(stderr_real);
+		stderr_memfd = slots_close(stderr_memfd);
 		return;
+	}
 	/* Messages of ours go where they always go. */
 	if (log_descriptor() == STDERR_FILENO)
 		log_setup_descriptor(stderr_real);

@@ -220,8 +220,6 @@ static int prepare(char error[QMP_ERROR_MAX])
 	vm_mark(JOURNAL_LOADED);
 	stdout_is_up();
 	mux_use_up_greeting(deadline);
-	if (switch_devices(error))
-		return -EIO;
 	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
 	return 0;
 }
@@ -240,11 +238,14 @@ static int start_guest(char error[QMP_ERROR_MAX])
 		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, as asked for by CPRSHIM_FAULT");
 		return -EIO;
 	}
-	if (is_to_run())
-		return qmp_do(&qmp_private, "cont", NULL, deadline, error);
-	int rc = images_activate(deadline);
+	/* What can well fail comes first: a stopped guest's serial port takes input, which would not be there for the old QEMU. */
+	int rc = is_to_run() && !images_can_activate() ? 0 : images_activate(deadline);
 	if (rc)
 		snprintf(error, QMP_ERROR_MAX, "the images could not be taken over: %s", strerror(-rc));
+	if (!rc)
+		rc = switch_devices(error);
+	if (!rc && is_to_run())
+		rc = qmp_do(&qmp_private, "cont", NULL, deadline, error);
 	return rc;
 }
 
@@ -372,10 +373,26 @@ static int pass_residue(struct preserved *p, uint64_t until)
 	return rc;
 }
 
-static int hand_monitor_over(struct preserved *p)
+/* Sends on what a monitor has written to its decoy. */
+static int pass_output(struct preserved *p, struct wire *w)
 {
 	static const char *const ours[] = { "MIGRATION", "MIGRATION_PASS", "RESUME", NULL };
 	static const char *const shown[] = { "MIGRATION", "MIGRATION_PASS", NULL };
+	int rc = wire_read(w, &p->decoy);
+
+	if (rc)
+		return rc;
+	/* HMP echoes what it is given; its client has seen that already. */
+	if (p->protocol == SESSION_HMP)
+		w->len = 0;
+	/* Users saw the stop where the guest was to stay stopped. */
+	wire_drop_events(w, vm.cpr_state->vm[0].hold ? shown : ours);
+	rc = wire_send(w, p->decoy.real);
+	return !rc && w->len ? -EAGAIN : rc;
+}
+
+static int hand_monitor_over(struct preserved *p)
+{
 	uint64_t until = qmp_in_ms(RESIDUE_MS);
 	struct wire w = { .data = NULL };
 	int rc = handshake(p, &w);
@@ -388,19 +405,14 @@ static int hand_monitor_over(struct preserved *p)
 	if (!rc)
 		rc = pass_residue(p, until);
 	if (!rc)
-		rc = wire_read(&w, &p->decoy);
-	if (!rc) {
-		/* HMP echoes what it is given; its client has seen that already. */
-		if (p->protocol == SESSION_HMP)
-			w.len = 0;
-		/* Users saw the stop where the guest was to stay stopped. */
-		wire_drop_events(&w, vm.cpr_state->vm[0].hold ? shown : ours);
-		rc = wire_send(&w, p->decoy.real);
-		if (!rc && w.len)
-			rc = -EAGAIN;
-	}
+		rc = pass_output(p, &w);
+	if (!rc)
+		rc = decoy_switch(&p->decoy);
+	/* An event may have come in between. */
+	if (!rc)
+		rc = pass_output(p, &w);
 	wire_free(&w);
-	return rc ? rc : decoy_switch(&p->decoy);
+	return rc;
 }
 
 static void hand_monitors_over(void)

@@ -49,6 +49,21 @@ mode_t vm_umask(void)
 	return line ? (mode_t)strtoul(line + strlen("\nUmask:"), NULL, 8) : 022;
 }
 
+/** vm_note_standard() - which of 0 to 2 are open? Before main(). */
+void vm_note_standard(void)
+{
+	vm.standard = 0;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (real(fcntl)(fd, F_GETFD) >= 0)
+			vm.standard |= 1u << fd;
+}
+
+/** vm_is_standard() - is this stdin, stdout or stderr? After -daemonize all three are. Async-signal-safe. */
+bool vm_is_standard(int fd)
+{
+	return fd >= STDIN_FILENO && fd <= STDERR_FILENO && (vm.daemonized || vm.standard & 1u << fd);
+}
+
 /** vm_map_journal() - use the journal in this memfd. Return: 0 or a negative errno. */
 int vm_map_journal(int fd)
 {

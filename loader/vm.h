@@ -47,6 +47,7 @@ struct vm_binary {
  * @configured:	path that an update takes the replacement from
  * @generation:	updates done
  * @daemonized:	-daemonize has been done: the working directory is / now
+ * @standard:	which of 0 to 2 were open when the program began, as 1 << number; others are files of QEMU's
  * @signal_mask: of the main thread at first start: bit N-1 for signal N
  * @start_time:	of the process, in clock ticks since boot (proc(5), stat, field 22)
  * @machine:	machine type without alias; "" until known
@@ -69,6 +70,7 @@ struct vm {
 	char configured[PATH_MAX];
 	uint32_t generation;
 	bool daemonized;
+	unsigned int standard;
 	uint64_t signal_mask;
 	uint64_t start_time;
 	char machine[128];
@@ -85,6 +87,8 @@ struct vm {
 extern struct vm vm;
 
 uint64_t vm_start_time(void);
+void vm_note_standard(void);
+bool vm_is_standard(int fd);
 mode_t vm_umask(void);
 int vm_map_journal(int fd);
 int vm_new_journal(void);

@@ -20,8 +20,9 @@ int wire_read(struct wire *w, struct decoy *d)
 	for (;;) {
 		ssize_t n = decoy_read(d, buf, sizeof(buf));
 
+		/* The other end is reset where QEMU's side was closed with input unread: by the switch. */
 		if (n <= 0)
-			return (int)n;
+			return n == -ECONNRESET ? 0 : (int)n;
 		if (w->len + (size_t)n > WIRE_MAX)
 			return -EMSGSIZE;
 		char *bigger = realloc(w->data, w->len + (size_t)n);

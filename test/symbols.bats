@@ -78,3 +78,27 @@ setup() {
 	done < <(sed -n 's/^FDKIND(.*"\(.*\)")$/\1/p' "$srcdir/state/fdkind.def")
 	[ "$(grep -c '^FDKIND(' "$srcdir/state/fdkind.def")" -gt 20 ]
 }
+
+# quick_exit has two versions; glibc's dlsym() once gave the oldest of them (versions that a program was linked with are newer).
+@test "dlsym() finds the default version of each hooked function" {
+	local libc
+
+	libc=$(ldd "$shim" | awk '$1 == "libc.so.6" { print $3 }')
+	sh "$srcdir/scripts/gen-map.sh" "$srcdir/state/hooks.def" --list >"$BATS_TEST_TMPDIR/hooks"
+	nm -D --defined-only --with-symbol-versions "$libc" >"$BATS_TEST_TMPDIR/libc"
+	run -0 python3 - "$BATS_TEST_TMPDIR/hooks" "$BATS_TEST_TMPDIR/libc" <<-'END'
+		import ctypes, os, sys
+		hooks = open(sys.argv[1]).read().split()
+		default = {}
+		for address, _, name in (line.split() for line in open(sys.argv[2])):
+		    if "@@" in name:
+		        default[name.split("@@")[0]] = int(address, 16)
+		libc = ctypes.CDLL("libc.so.6")
+		found = {name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value for name in hooks}
+		base = found["close"] - default["close"]
+		wrong = [name for name in hooks if found[name] - base != default[name]]
+		print(len(hooks), wrong)
+		sys.exit(bool(wrong))
+	END
+	[[ $output == *" []" ]]
+}

@@ -378,7 +378,7 @@ last_update() {
 newer_update_or_gone() {
 	local last
 
-	is_gone "$VM_PID" || { last=$(last_update) && [ "$last" != "$1" ]; }
+	is_gone "$VM_PID" || { last=$(last_update) && [ -n "$last" ] && [ "$last" != "$1" ]; }
 }
 
 # update_vm [old|new|PATH] [SECONDS]: flips the symlink (not without an argument), sends SIGUSR2, waits for the outcome.
