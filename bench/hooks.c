@@ -2,8 +2,9 @@
 /*
  * hooks.c - what a hooked call costs against libc's own, in one process and in turns; bench/hooks runs it.
  *
- * Hooked is what the linker binds to, the shim's where that is preloaded; bare is libc's own function, asked for by name. They
- * take turns in short batches, so that what the machine does meanwhile hits both. Prints one line for each call:
+ * Hooked is what the linker binds to, the shim's where that is preloaded; bare is libc's own function, asked for by
+ * name. They take turns in short batches, so that what the machine does meanwhile hits both. Prints one line for each
+ * call:
  *   <call> <bare median> <5th percentile> <95th> <hooked median> <5th> <95th> <median of the batches' differences>, in nanoseconds
  */
 #include <dlfcn.h>
@@ -119,7 +120,10 @@ int main(void)
 	bare.ioctl = (ioctl_fn *)libc_own(libc, "ioctl");
 	bare.close = (int (*)(int))libc_own(libc, "close");
 	bare.dup = (int (*)(int))libc_own(libc, "dup");
-	/* Tells the shim, in what it takes for a VMM, that threads may be made and the table is to be kept from here on. */
+	/*
+	 * Tells the shim, in what it takes for a VMM, that threads may be made and the table is to be kept from here
+	 * on.
+	 */
 	sigemptyset(&none);
 	signalfd(-1, &none, SFD_CLOEXEC);
 	file = open("/dev/null", O_RDWR | O_CLOEXEC);

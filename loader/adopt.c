@@ -2,8 +2,8 @@
 /*
  * adopt.c - in a successor, before main(): take over what the old program left.
  *
- * The state names this very process (process id and start time survive an exec), so that one that has strayed into another
- * process's environment is not taken for its own.
+ * The state names this very process (process id and start time survive an exec), so that one that has strayed into
+ * another process's environment is not taken for its own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -71,9 +71,10 @@ static void adopt_slot(int fd)
 static void adopt_slots(const struct cprstate *state, int state_fd)
 {
 	const struct cpr_shim *shim = &state->shim[0];
-	const int ours[] = { state_fd,		 shim->library_fd, shim->cwd_fd,	shim->journal_fd,
-			     shim->control_fd,	 shim->requester_fd, shim->holder_fd, state->stream[0].fd,
-			     state->binary[0].fd, state->binary[1].fd };
+	const int ours[] = { state_fd,		 shim->library_fd,    shim->cwd_fd,
+			     shim->journal_fd,	 shim->control_fd,    shim->requester_fd,
+			     shim->holder_fd,	 state->stream[0].fd, state->binary[0].fd,
+			     state->binary[1].fd };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		adopt_slot(ours[i]);
@@ -223,8 +224,8 @@ static int adopt_descriptors(const struct cprstate *state)
  * @state_fd:  descriptor of the CPR state
  * @exec_argv: the arguments that the kernel gave us
  *
- * Return: the arguments for QEMU's main(), or NULL where the state is not this process's; what is run then waits, stopped, for a
- * migration that never comes.
+ * Return: the arguments for QEMU's main(), or NULL where the state is not this process's; what is run then waits,
+ * stopped, for a migration that never comes.
  */
 char **successor_adopt(int state_fd, char **exec_argv)
 {
@@ -245,7 +246,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	guard_set_role(SHIM_SUCCESSOR);
 	int rc = vm_map_journal(state->shim[0].journal_fd);
 	if (rc || vm.journal->committed) {
-		log_error("the journal of the update cannot be used: %s", rc ? strerror(-rc) : "the guest has run since");
+		log_error("the journal of the update cannot be used: %s",
+			  rc ? strerror(-rc) : "the guest has run since");
 		real(_exit)(1);
 	}
 	vm.journal->attempt++;

@@ -2,9 +2,9 @@
 /*
  * argv.c - QEMU's command line; see argv.h.
  *
- * How QEMU reads it (softmmu/vl.c:lookup_opt): options begin with "-" or "--", each takes one argument or none, and what does not
- * begin with "-" is a disk image. Only options named here need to be told from arguments, and each is told by its name; an
- * argument that looks like one of them does not occur behind an option that takes one.
+ * How QEMU reads it (softmmu/vl.c:lookup_opt): options begin with "-" or "--", each takes one argument or none, and
+ * what does not begin with "-" is a disk image. Only options named here need to be told from arguments, and each is
+ * told by its name; an argument that looks like one of them does not occur behind an option that takes one.
  */
 #include "argv.h"
 
@@ -131,8 +131,12 @@ static bool is_dropped(const char *arg, bool *takes)
 		const char *name;
 		bool takes;
 	} dropped[] = {
-		{ "S", false },	     { "daemonize", false }, { "incoming", true },
-		{ "loadvm", true },  { "runas", true },	     { "sandbox", true },
+		{ "S", false },
+		{ "daemonize", false },
+		{ "incoming", true },
+		{ "loadvm", true },
+		{ "runas", true },
+		{ "sandbox", true },
 		/* Its child waits for the death of this process, which an exec is not. */
 		{ "async-teardown", false },
 	};
@@ -232,7 +236,8 @@ static char *rewritten(const char *option, const char *value, const struct argv_
 	/* The interface is up already; its script ran when the VM was first started. */
 	if (is_network(option) && makes_tap(value))
 		return value[0] == '{' ? with_json(value, "script", "no") : join(value, ",script=no", "");
-	if (is_option(option, "device") && !strncmp(value, "vmgenid", 7) && *what->vmgenid && strstr(value, "guid=auto"))
+	if (is_option(option, "device") && !strncmp(value, "vmgenid", 7) && *what->vmgenid &&
+	    strstr(value, "guid=auto"))
 		return with_guid(value, what->vmgenid);
 	return strdup(value);
 }
@@ -242,8 +247,8 @@ static char *rewritten(const char *option, const char *value, const struct argv_
  * @argv: the user's
  * @what: what it depends on
  *
- * It waits for the device state, stopped; machine type and generation id are those of the running VM; -daemonize has been done
- * and -runas too, and seccomp filters are inherited.
+ * It waits for the device state, stopped; machine type and generation id are those of the running VM; -daemonize has
+ * been done and -runas too, and seccomp filters are inherited.
  *
  * Return: an array that is never freed, or NULL where memory ran out.
  */

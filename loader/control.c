@@ -20,9 +20,9 @@
 #include "status.h"
 #include "update.h"
 
-#define REQUEST_MAX    65536
+#define REQUEST_MAX 65536
 /* A peer that connects and says nothing holds up the service thread for no longer. */
-#define REQUEST_MS     2000
+#define REQUEST_MS 2000
 
 static int listener = -1;
 static char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];

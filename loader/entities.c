@@ -2,8 +2,9 @@
 /*
  * entities.c - what QEMU has; see entities.h.
  *
- * The text has one entity a line, "kind name", sorted within its kind by QEMU or by us. Names that QEMU makes up (anonymous
- * devices, automatic block node names) are counted by type instead, since they may differ between two starts.
+ * The text has one entity a line, "kind name", sorted within its kind by QEMU or by us. Names that QEMU makes up
+ * (anonymous devices, automatic block node names) are counted by type instead, since they may differ between two
+ * starts.
  */
 #include "entities.h"
 
@@ -22,8 +23,8 @@ struct lines {
 
 static void add(struct lines *l, const char *kind, const char *name, const char *detail)
 {
-	if (l->count < LINES && asprintf(&l->line[l->count], "%s %s%s%s", kind, name, detail ? " " : "",
-					 detail ? detail : "") >= 0)
+	if (l->count < LINES &&
+	    asprintf(&l->line[l->count], "%s %s%s%s", kind, name, detail ? " " : "", detail ? detail : "") >= 0)
 		l->count++;
 }
 
@@ -64,8 +65,8 @@ static void add_limits(struct lines *l, const char *drive, const json_t *inserte
 
 	for (size_t i = 0; i < 6; i++)
 		sum += limit[i] = json_integer_value(json_object_get(inserted, names[i]));
-	snprintf(text, sizeof(text), "bps %lld/%lld/%lld iops %lld/%lld/%lld", limit[0], limit[1], limit[2], limit[3], limit[4],
-		 limit[5]);
+	snprintf(text, sizeof(text), "bps %lld/%lld/%lld iops %lld/%lld/%lld", limit[0], limit[1], limit[2], limit[3],
+		 limit[4], limit[5]);
 	if (sum)
 		add(l, "I/O limits of drive", drive, text);
 }
@@ -73,8 +74,8 @@ static void add_limits(struct lines *l, const char *drive, const json_t *inserte
 static void add_block(struct lines *l, uint64_t deadline)
 {
 	char error[QMP_ERROR_MAX];
-	json_t *list = qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline,
-				   error);
+	json_t *list =
+		qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline, error);
 	const json_t *item;
 	size_t i;
 
@@ -113,7 +114,10 @@ static void add_network(struct lines *l, uint64_t deadline)
 
 		while (*line == ' ' || *line == '\\')
 			line++;
-		/* A hub's line has no colon, nor has that of a port of its with nothing at it. A hub itself is nothing to lose. */
+		/*
+		 * A hub's line has no colon, nor has that of a port of its with nothing at it. A hub itself is nothing
+		 * to lose.
+		 */
 		if (colon && colon > line)
 			*colon = '\0';
 		else if (!indented)

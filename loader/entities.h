@@ -2,8 +2,8 @@
 /*
  * entities.h - the devices, objects, back ends and block nodes that QEMU has, as one text to compare.
  *
- * Right after start the list is what the command line asked for; at an update it is what a successor must have. A difference
- * between the two is something that was plugged or changed at run time.
+ * Right after start the list is what the command line asked for; at an update it is what a successor must have. A
+ * difference between the two is something that was plugged or changed at run time.
  */
 #ifndef CPRSHIM_LOADER_ENTITIES_H
 #define CPRSHIM_LOADER_ENTITIES_H

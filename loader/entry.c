@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * entry.c - where a program begins: __libc_start_main() is called with main() and its arguments, after every constructor and
- * before any of the program's own code.
+ * entry.c - where a program begins: __libc_start_main() is called with main() and its arguments, after every
+ * constructor and before any of the program's own code.
  *
- * In a program that is no VMM, and in a QEMU that runs no guest, nothing is done at all. Nothing here has an effect that others
- * can see (thread, socket, path): QEMU may yet fork for -daemonize.
+ * In a program that is no VMM, and in a QEMU that runs no guest, nothing is done at all. Nothing here has an effect
+ * that others can see (thread, socket, path): QEMU may yet fork for -daemonize.
  */
 #include <limits.h>
 #include <stdbool.h>
@@ -26,7 +26,9 @@ static int main_and_exit(int argc, char **argv, char **envp)
 	exit(program_main(argc, argv, envp));
 }
 
-/* By the name it was called by, or by its file's. A script of such a name (Debian's qemu-system-i386) is a shell by both. */
+/*
+ * By the name it was called by, or its file's. A script of such a name (Debian's qemu-system-i386) is a shell by both.
+ */
 static bool is_vmm(const char *called)
 {
 	char exe[PATH_MAX];
@@ -53,7 +55,10 @@ SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 
 	program_main = main;
 	settings_read(envp);
-	/* A program that gains rights must not do what its caller's environment says; it is preloaded only from trusted paths. */
+	/*
+	 * A program that gains rights must not do what its caller's environment says; it is preloaded only from trusted
+	 * paths.
+	 */
 	if (argc > 0 && !getauxval(AT_SECURE) && is_vmm(argv[0])) {
 		if (settings.probe_fd >= 0)
 			probe_answer(settings.probe_fd);

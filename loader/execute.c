@@ -55,7 +55,10 @@ void execute_keep(struct execution *e, int fd)
 		e->keep[e->keep_count++] = fd;
 }
 
-/* The holder: on its own stack, in memory that exec leaves to it. System calls only: its thread pointer is the leader's. */
+/*
+ * The holder: on its own stack, in memory that exec leaves to it. System calls only: its thread pointer is the
+ * leader's.
+ */
 static int hold(void *opaque)
 {
 	unsigned int wait = (unsigned int)((struct execution *)opaque)->holder_wait;
@@ -82,8 +85,8 @@ static void set_cloexec(const struct execution *e)
  * execute_here() - exec on the calling thread
  * @e: what; its pipe is made
  *
- * Returns only if it failed, with everything as it was but for close-on-exec, which all descriptors have then, and errno.
- * Async-signal-safe.
+ * Returns only if it failed, with everything as it was but for close-on-exec, which all descriptors have then, and
+ * errno. Async-signal-safe.
  */
 void execute_here(struct execution *e)
 {
@@ -133,7 +136,8 @@ bool execute_on_signal(void)
  * execute() - have the leader exec
  * @e: what; stays the caller's and in use
  *
- * For the service thread. Where the leader does not react in time (a hung successor), the calling thread does it itself.
+ * For the service thread. Where the leader does not react in time (a hung successor), the calling thread does it
+ * itself.
  *
  * Return: only on failure: a negative errno.
  */
@@ -149,7 +153,8 @@ int execute(struct execution *e)
 			continue;
 		if (!atomic_exchange(&wanted, NULL))
 			continue; /* it has just begun */
-		log_warn("the main thread does not react: another one does the exec, and its affinity and priority count");
+		log_warn(
+			"the main thread does not react: another one does the exec, and its affinity and priority count");
 		execute_here(e);
 		atomic_store(&answer, errno);
 	}

@@ -2,13 +2,13 @@
 /*
  * execute.h - replace this program by another, with some descriptors kept.
  *
- * The exec is done by the thread-group leader, from a signal handler: the exec'ing thread's affinity, priority, scheduling policy and
- * parent-death signal become the process's, and those are the leader's to give. All signals are blocked across it, and SIGUSR2
- * is ignored, since its default action kills.
+ * The exec is done by the thread-group leader, from a signal handler: the exec'ing thread's affinity, priority,
+ * scheduling policy and parent-death signal become the process's, and those are the leader's to give. All signals are
+ * blocked across it, and SIGUSR2 is ignored, since its default action kills.
  *
- * exec tears the old address space down, which costs 60 ms for each GiB of touched memory in 4 KiB pages, inside the blackout. So a
- * helper that shares the address space (CLONE_VM) is left behind to hold it until the guest runs again; it has closed every
- * descriptor but a pipe, and ends when the pipe's other end is closed.
+ * exec tears the old address space down, which costs 60 ms for each GiB of touched memory in 4 KiB pages, inside the
+ * blackout. So a helper that shares the address space (CLONE_VM) is left behind to hold it until the guest runs again;
+ * it has closed every descriptor but a pipe, and ends when the pipe's other end is closed.
  */
 #ifndef CPRSHIM_LOADER_EXECUTE_H
 #define CPRSHIM_LOADER_EXECUTE_H

@@ -2,8 +2,8 @@
 /*
  * fault.h - make an update fail at a named place, to show that the guest survives it.
  *
- * CPRSHIM_FAULT, read when the VM is started, names one place; without it each question costs one comparison. On the way back
- * to the old binary nothing fails any more.
+ * CPRSHIM_FAULT, read when the VM is started, names one place; without it each question costs one comparison. On the
+ * way back to the old binary nothing fails any more.
  */
 #ifndef CPRSHIM_LOADER_FAULT_H
 #define CPRSHIM_LOADER_FAULT_H

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * first.c - a VMM that has just been started: remember how, hold what an update will need, and wait for QEMU to be past its forks.
+ * first.c - a VMM that has just been started: remember how, hold what an update will need, and wait for QEMU to be past
+ * its forks.
  *
- * Whatever fails here must not keep the guest from running: the VM then runs as it would without us, and cannot be updated.
+ * Whatever fails here must not keep the guest from running: the VM then runs as it would without us, and cannot be
+ * updated.
  */
 #include "first.h"
 
@@ -37,7 +39,10 @@ static bool started; /* the main loop has been reached once */
 /** first_log() - log to where the environment says */
 void first_log(void)
 {
-	/* Where stderr was closed, its number will be some file of QEMU's: a message there would be written into a disk. */
+	/*
+	 * Where stderr was closed, its number will be some file of QEMU's: a message there would be written into a
+	 * disk.
+	 */
 	int otherwise = real(fcntl)(STDERR_FILENO, F_GETFD) < 0 ? -1 : STDERR_FILENO;
 	int fd = otherwise;
 
@@ -49,8 +54,8 @@ void first_log(void)
 }
 
 /*
- * The forks of -daemonize: the child goes on as the VM, and the parent, which only waits for it, must not write the table any more:
- * the published copy is shared by both.
+ * The forks of -daemonize: the child goes on as the VM, and the parent, which only waits for it, must not write the
+ * table any more: the published copy is shared by both.
  */
 static bool is_daemonizing(void)
 {

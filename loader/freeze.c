@@ -19,8 +19,8 @@
 #include "wire.h"
 
 /*
- * The dispatcher serves monitors in turn (monitor/qmp.c), and each may have 8 requests queued when out-of-band execution is on
- * (QMP_REQ_QUEUE_LEN_MAX): after 9 commands of ours every queue that nobody fills any more is empty.
+ * The dispatcher serves monitors in turn (monitor/qmp.c), and each may have 8 requests queued when out-of-band
+ * execution is on (QMP_REQ_QUEUE_LEN_MAX): after 9 commands of ours every queue that nobody fills any more is empty.
  */
 #define BARRIERS 9
 
@@ -168,8 +168,8 @@ int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct rea
 }
 
 /*
- * QEMU opens an image again by its name when its permissions change (block/file-posix.c:raw_reconfigure_getfd), as they do when it is
- * let go of; after -daemonize a relative name does not lead there from /.
+ * QEMU opens an image again by its name when its permissions change (block/file-posix.c:raw_reconfigure_getfd), as they
+ * do when it is let go of; after -daemonize a relative name does not lead there from /.
  */
 static void to_first_directory(bool there)
 {
@@ -199,7 +199,10 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 	to_first_directory(true);
 	if (qmp_do(&qmp_private, "xen-save-devices-state", json_pack("{s:s}", "filename", path), deadline_ns, error)) {
 		reasons_add(reasons, "the device state could not be saved: %s", error);
-		/* A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand there. */
+		/*
+		 * A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand
+		 * there.
+		 */
 		if (qmp_private.unanswered)
 			f->state_fd = -1;
 		return -EIO;
@@ -270,7 +273,10 @@ static int no_residue(int fd, const void *data, size_t len, void *opaque)
 	return 0;
 }
 
-/* Only a stop of ours is taken back: QEMU may have stopped the guest for another reason since (an I/O error, a watchdog). */
+/*
+ * Only a stop of ours is taken back: QEMU may have stopped the guest for another reason since (an I/O error, a
+ * watchdog).
+ */
 static void go_on(uint64_t deadline)
 {
 	char error[QMP_ERROR_MAX];

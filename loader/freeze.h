@@ -2,9 +2,9 @@
 /*
  * freeze.h - stop the guest so that nobody but us moves it, and save its devices.
  *
- * Other monitor clients act between our commands, and a serial port takes input even after the save. So decoys go under whatever
- * could bring either, before "stop": listeners, then clients, terminals and taps. What QEMU writes to them is forwarded. All of it
- * can be undone until the exec.
+ * Other monitor clients act between our commands, and a serial port takes input even after the save. So decoys go under
+ * whatever could bring either, before "stop": listeners, then clients, terminals and taps. What QEMU writes to them is
+ * forwarded. All of it can be undone until the exec.
  */
 #ifndef CPRSHIM_LOADER_FREEZE_H
 #define CPRSHIM_LOADER_FREEZE_H

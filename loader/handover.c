@@ -79,16 +79,16 @@ static void put_program(struct handover *h)
 	for (size_t i = 0; i < pins_count(); i++) {
 		const struct pin *p = pins_at(i);
 
-		cprstate_put_pin(&h->w, &(struct cpr_pin){ .kind = p->kind, .fd = p->fd, .name = p->name,
-							   .path = p->path });
+		cprstate_put_pin(&h->w,
+				 &(struct cpr_pin){ .kind = p->kind, .fd = p->fd, .name = p->name, .path = p->path });
 	}
 	for (uint32_t fd = 0; fd < 3; fd++) {
 		struct termios term;
 
 		if (tty_original((int)fd, &term))
-			cprstate_put_termios(&h->w, &(struct cpr_termios){
-							    .number = fd,
-							    .settings = { (const uint8_t *)&term, sizeof(term) } });
+			cprstate_put_termios(
+				&h->w, &(struct cpr_termios){ .number = fd,
+							      .settings = { (const uint8_t *)&term, sizeof(term) } });
 	}
 }
 
@@ -118,11 +118,10 @@ static int put_ram(struct handover *h)
 		int fd = slots_owns(b->fd) ? b->fd : slots_park(b->fd);
 		if (fd < 0)
 			return fd;
-		cprstate_put_ram(&h->w, &(struct cpr_ram){ .name = b->name,
-							   .fd = fd,
-							   .offset = b->offset,
-							   .used = b->used,
-							   .max = b->max });
+		cprstate_put_ram(
+			&h->w,
+			&(struct cpr_ram){
+				.name = b->name, .fd = fd, .offset = b->offset, .used = b->used, .max = b->max });
 	}
 	return 0;
 }
@@ -310,9 +309,9 @@ static void put_shim(struct handover *h)
 void handover_keep_state(struct execution *e, const struct cprstate *state)
 {
 	const struct cpr_shim *shim = &state->shim[0];
-	const int ours[] = { shim->library_fd, shim->cwd_fd,	   shim->journal_fd,	    shim->control_fd,
-			     shim->requester_fd, shim->holder_fd, state->stream[0].fd, state->binary[0].fd,
-			     state->binary[1].fd };
+	const int ours[] = { shim->library_fd,	  shim->cwd_fd,	       shim->journal_fd,
+			     shim->control_fd,	  shim->requester_fd,  shim->holder_fd,
+			     state->stream[0].fd, state->binary[0].fd, state->binary[1].fd };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		execute_keep(e, ours[i]);
@@ -324,7 +323,10 @@ void handover_keep_state(struct execution *e, const struct cprstate *state)
 		execute_keep(e, state->pin[i].fd);
 }
 
-/* Write the state into a memfd that nobody can change any more, read it back as the successor will, and keep what it names. */
+/*
+ * Write the state into a memfd that nobody can change any more, read it back as the successor will, and keep what it
+ * names.
+ */
 static int seal(struct handover *h)
 {
 	struct cprstate *check = malloc(sizeof(*check));
@@ -350,8 +352,8 @@ static int seal(struct handover *h)
 /**
  * handover_argv() - the arguments that a binary is exec'd with
  *
- * The user's own, so that the process looks as it did, and then what keeps a QEMU without the shim from booting the guest afresh on
- * its disk: with it, it waits for a state that nobody sends.
+ * The user's own, so that the process looks as it did, and then what keeps a QEMU without the shim from booting the
+ * guest afresh on its disk: with it, it waits for a state that nobody sends.
  */
 char **handover_argv(void)
 {

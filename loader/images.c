@@ -9,8 +9,8 @@
 #include "qmp.h"
 
 /*
- * QEMU 10 keeps track of whether the nodes are active (migration/block-active.c), and skips the next save's part if it is passed
- * over; before that there is only the function that it calls.
+ * QEMU 10 keeps track of whether the nodes are active (migration/block-active.c), and skips the next save's part if it
+ * is passed over; before that there is only the function that it calls.
  */
 typedef bool tracked_fn(void **errp);
 typedef void untracked_fn(void **errp);
@@ -69,16 +69,16 @@ int images_activate(uint64_t deadline_ns)
  * @deadline_ns: CLOCK_MONOTONIC
  * @reasons:	 what it did not let go of
  *
- * QEMU 10.0 does not look at the result itself (migration/savevm.c:qmp_xen_save_devices_state), and a node that could not be
- * written back has its last changes in this process alone. Older ones do, and do not say which nodes are active.
+ * QEMU 10.0 does not look at the result itself (migration/savevm.c:qmp_xen_save_devices_state), and a node that could
+ * not be written back has its last changes in this process alone. Older ones do, and do not say which nodes are active.
  *
  * Return: 0 or -EIO.
  */
 int images_check_inactive(uint64_t deadline_ns, struct reasons *reasons)
 {
 	char error[QMP_ERROR_MAX];
-	json_t *list = qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline_ns,
-				   error);
+	json_t *list =
+		qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline_ns, error);
 	const json_t *node;
 	int rc = list ? 0 : -EIO;
 	size_t i;

@@ -2,9 +2,9 @@
 /*
  * images.h - the block nodes of a guest that does not run.
  *
- * Saving the devices' state makes QEMU let go of its images (inactive nodes). "cont" takes them back; for a guest that stays
- * paused we do, as a paused guest's images are active: a write by a monitor command, or a second save, ends QEMU 7.2 with an
- * assertion otherwise.
+ * Saving the devices' state makes QEMU let go of its images (inactive nodes). "cont" takes them back; for a guest that
+ * stays paused we do, as a paused guest's images are active: a write by a monitor command, or a second save, ends QEMU
+ * 7.2 with an assertion otherwise.
  */
 #ifndef CPRSHIM_LOADER_IMAGES_H
 #define CPRSHIM_LOADER_IMAGES_H

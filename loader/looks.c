@@ -43,8 +43,8 @@ static bool read_stat(unsigned long long field[STAT_FIELDS])
 }
 
 /*
- * PR_SET_MM_ARG_END needs CAP_SYS_RESOURCE; the whole description of the memory at once, with nothing but that end changed, needs
- * nothing (kernel/sys.c:prctl_set_mm_map).
+ * PR_SET_MM_ARG_END needs CAP_SYS_RESOURCE; the whole description of the memory at once, with nothing but that end
+ * changed, needs nothing (kernel/sys.c:prctl_set_mm_map).
  */
 static int end_command_line(const char *end)
 {

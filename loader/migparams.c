@@ -52,7 +52,8 @@ static void set_capability(json_t *item, uint64_t deadline, struct reasons *warn
 {
 	char error[QMP_ERROR_MAX];
 
-	if (qmp_do(&qmp_private, "migrate-set-capabilities", json_pack("{s:[O]}", "capabilities", item), deadline, error))
+	if (qmp_do(&qmp_private, "migrate-set-capabilities", json_pack("{s:[O]}", "capabilities", item), deadline,
+		   error))
 		reasons_add(warnings, "migration capability %s was not restored: %s",
 			    json_string_value(json_object_get(item, "capability")), error);
 }

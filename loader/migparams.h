@@ -13,6 +13,7 @@
 
 char *migparams_capabilities(uint64_t deadline_ns);
 char *migparams_parameters(uint64_t deadline_ns);
-void migparams_restore(const char *capabilities, const char *parameters, uint64_t deadline_ns, struct reasons *warnings);
+void migparams_restore(const char *capabilities, const char *parameters, uint64_t deadline_ns,
+		       struct reasons *warnings);
 
 #endif

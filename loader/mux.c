@@ -2,9 +2,10 @@
 /*
  * mux.c - Ctrl-A c on the terminal; see mux.h.
  *
- * The monitor of a new QEMU keeps its greeting until the user turns to it for the first time (monitor/hmp.c:monitor_event). So we
- * turn to it, and back, while QEMU still has a decoy under its terminal. "mon:" makes a multiplexer of two: a second Ctrl-A c
- * leads back (chardev/char-mux.c). One that the user made (mux=on) may have more, and is left alone.
+ * The monitor of a new QEMU keeps its greeting until the user turns to it for the first time
+ * (monitor/hmp.c:monitor_event). So we turn to it, and back, while QEMU still has a decoy under its terminal. "mon:"
+ * makes a multiplexer of two: a second Ctrl-A c leads back (chardev/char-mux.c). One that the user made (mux=on) may
+ * have more, and is left alone.
  */
 #include "mux.h"
 

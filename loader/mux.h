@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mux.h - the monitor behind a serial line on the terminal (-nographic, -serial mon:stdio): it greets once in a VM's life. */
+/*
+ * mux.h - the monitor behind a serial line on the terminal (-nographic, -serial mon:stdio): it greets once in a VM's
+ * life.
+ */
 #ifndef CPRSHIM_LOADER_MUX_H
 #define CPRSHIM_LOADER_MUX_H
 

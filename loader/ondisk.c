@@ -2,8 +2,8 @@
 /*
  * ondisk.c - would a successor open the same files that this QEMU has open? See ondisk.h.
  *
- * An image that was deleted or renamed is QEMU's own as long as it has it open; a successor finds another file under its path,
- * or none. The first would put the guest on a foreign disk without a word.
+ * An image that was deleted or renamed is QEMU's own as long as it has it open; a successor finds another file under
+ * its path, or none. The first would put the guest on a foreign disk without a word.
  */
 #include "ondisk.h"
 
@@ -26,7 +26,10 @@ static bool holds_ram(int fd)
 	return false;
 }
 
-/* The path by which QEMU opened it, "" where that is not known, was too long to be recorded, or is relative to who knows what. */
+/*
+ * The path by which QEMU opened it; "" where it is not known, was too long to be recorded, or is relative to who knows
+ * what.
+ */
 static const char *opened_path(const struct inspected *it)
 {
 	const char *path = (const char *)it->rec.detail;

@@ -22,9 +22,9 @@ static bool no_numbers; /* the limit on open files was met */
 /* These come with the dynamic loader and must match it. */
 static bool is_glibc(const char *name)
 {
-	static const char *const names[] = { "libc.so.6",     "libm.so.6",	"libpthread.so.0", "libdl.so.2",
-					     "librt.so.1",    "libresolv.so.2", "libutil.so.1",	   "libmvec.so.1",
-					     "libnsl.so.1",   "libanl.so.1",	"libBrokenLocale.so.1" };
+	static const char *const names[] = { "libc.so.6",   "libm.so.6",      "libpthread.so.0",     "libdl.so.2",
+					     "librt.so.1",  "libresolv.so.2", "libutil.so.1",	     "libmvec.so.1",
+					     "libnsl.so.1", "libanl.so.1",    "libBrokenLocale.so.1" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i]))
@@ -57,7 +57,10 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* A module that is loaded looks like a library; preloaded, it would end QEMU, which wants to load it itself (util/module.c). */
+/*
+ * A module that is loaded looks like a library; preloaded, it would end QEMU, which wants to load it itself
+ * (util/module.c).
+ */
 static bool is_module(const char *path)
 {
 	size_t len = (size_t)(base_name(path) - path);
@@ -159,8 +162,9 @@ static bool is_directory(const char *path)
  * pins_module_dir() - find the modules that were installed with a binary
  * @binary: its fd is open; module_dir is filled in, "" where there are none beside it
  *
- * QEMU looks in the directory that it was built for, wherever the binary lies now; a QEMU unpacked into a folder would load the
- * system's modules, which are another build's. So modules beside the binary (PREFIX/lib/TRIPLET/qemu and its like) go first.
+ * QEMU looks in the directory that it was built for, wherever the binary lies now; a QEMU unpacked into a folder would
+ * load the system's modules, which are another build's. So modules beside the binary (PREFIX/lib/TRIPLET/qemu and its
+ * like) go first.
  */
 void pins_module_dir(struct vm_binary *binary)
 {
@@ -235,7 +239,8 @@ void pins_take(void)
 		return;
 	/* The numbers are needed for QEMU's clients and for cprctl's. */
 	pins_release();
-	table_incomplete("the limit on open files (ulimit -n) is too low to hold the running QEMU's files for a way back");
+	table_incomplete(
+		"the limit on open files (ulimit -n) is too low to hold the running QEMU's files for a way back");
 }
 
 /** pins_adopt() - on the way back: the pins that are still held */
@@ -244,7 +249,8 @@ void pins_adopt(const struct cprstate *state)
 	for (uint32_t i = 0; i < state->pin_count && count < PINS_MAX; i++) {
 		const struct cpr_pin *p = &state->pin[i];
 
-		pins[count] = (struct pin){ .kind = p->kind, .fd = p->fd, .name = strdup(p->name), .path = strdup(p->path) };
+		pins[count] =
+			(struct pin){ .kind = p->kind, .fd = p->fd, .name = strdup(p->name), .path = strdup(p->path) };
 		if (pins[count].name && pins[count].path)
 			count++;
 	}

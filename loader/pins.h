@@ -2,11 +2,11 @@
 /*
  * pins.h - everything that the running QEMU is made of, held open.
  *
- * A package upgrade replaces the binary, its libraries, its modules and its firmware on disk, and an update that then fails has to
- * come back to what was there before. So each of these files is held by a descriptor from the start. The way back uses them
- * where the path no longer leads to the same file: libraries by preloading them, modules and firmware through directories of
- * links to /proc/self/fd/N. glibc's own libraries are taken from disk: they only go together with the loader there, and a newer
- * glibc runs what an older one ran.
+ * A package upgrade replaces the binary, its libraries, its modules and its firmware on disk, and an update that then
+ * fails has to come back to what was there before. So each of these files is held by a descriptor from the start. The
+ * way back uses them where the path no longer leads to the same file: libraries by preloading them, modules and
+ * firmware through directories of links to /proc/self/fd/N. glibc's own libraries are taken from disk: they only go
+ * together with the loader there, and a newer glibc runs what an older one ran.
  */
 #ifndef CPRSHIM_LOADER_PINS_H
 #define CPRSHIM_LOADER_PINS_H

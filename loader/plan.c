@@ -18,7 +18,10 @@
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
 
-/* A socket's own address, or its peer's, as QEMU writes it in query-chardev (chardev/char-socket.c:qemu_chr_compute_filename). */
+/*
+ * A socket's own address, or its peer's, as QEMU writes it in query-chardev
+ * (chardev/char-socket.c:qemu_chr_compute_filename).
+ */
 static void address_text(int fd, bool peer, char *ret, size_t size)
 {
 	struct sockaddr_storage addr = { 0 };
@@ -26,8 +29,8 @@ static void address_text(int fd, bool peer, char *ret, size_t size)
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
 	ret[0] = '\0';
-	if (peer ? real(getpeername)(decoy_real(fd), (struct sockaddr *)&addr, &len) :
-		   real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len))
+	if (peer ? real(getpeername)(decoy_real(fd), (struct sockaddr *)&addr, &len)
+		 : real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len))
 		return;
 	if (addr.ss_family == AF_UNIX) {
 		const struct sockaddr_un *un = (const struct sockaddr_un *)&addr;
@@ -93,8 +96,9 @@ static enum plan_action plan_listener(struct planned *p, const json_t *chardevs,
 	address_text(p->it.fd, false, text, sizeof(text));
 	/* The successor listens where the command line says; nothing would ask for this one. */
 	if (p->it.recorded && vm.started_seq && p->it.rec.seq >= vm.started_seq)
-		reasons_add(blockers, "descriptor %d listens at %s since after the start (an NBD server, VNC?): stop it", p->it.fd,
-			    *text ? text : p->it.link);
+		reasons_add(blockers,
+			    "descriptor %d listens at %s since after the start (an NBD server, VNC?): stop it",
+			    p->it.fd, *text ? text : p->it.link);
 	p->chardev = *text && chardev_named(chardevs, text, true);
 	return PLAN_PRESERVE;
 }
@@ -122,8 +126,9 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	}
 	if (it->rec.flags & FDREC_SCM) {
-		reasons_add(blockers, "descriptor %d (%s) was passed in by a monitor's client: that cannot be handed over yet", it->fd,
-			    it->link);
+		reasons_add(blockers,
+			    "descriptor %d (%s) was passed in by a monitor's client: that cannot be handed over yet",
+			    it->fd, it->link);
 		return PLAN_BLOCK;
 	}
 	switch (it->kind) {
@@ -176,7 +181,10 @@ static void plan_clients(struct plan *plan, const json_t *chardevs)
 		p->parent = find_listener(plan, p);
 		if (p->parent < 0)
 			continue;
-		/* A listener on any address has another name than its clients; one that is connected is named by its client. */
+		/*
+		 * A listener on any address has another name than its clients; one that is connected is named by its
+		 * client.
+		 */
 		if (plan->fds[p->parent].chardev || (*text && chardev_named(chardevs, text, true))) {
 			p->chardev = plan->fds[p->parent].chardev = true;
 			p->action = PLAN_PRESERVE;
@@ -199,8 +207,8 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
 		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4))
 			connected++;
 		if (!strncmp(name, "telnet:", 7) || !strncmp(name, "websocket:", 10))
-			reasons_add(blockers, "character device %s (%s) has a session that cannot be handed over", label,
-				    name);
+			reasons_add(blockers, "character device %s (%s) has a session that cannot be handed over",
+				    label, name);
 		if (!strcmp(label, "gdb") && (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4)))
 			reasons_add(blockers, "a debugger is connected to the gdbstub: detach it");
 	}
@@ -266,9 +274,9 @@ json_t *plan_json(const struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct planned *p = &plan->fds[i];
 
-		json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:s}", "fd", p->it.fd, "kind",
-						      fdkind_text(p->it.kind), "action", action_names[p->action],
-						      "detail", p->it.link));
+		json_array_append_new(list,
+				      json_pack("{s:i, s:s, s:s, s:s}", "fd", p->it.fd, "kind", fdkind_text(p->it.kind),
+						"action", action_names[p->action], "detail", p->it.link));
 	}
 	return list;
 }

@@ -2,9 +2,9 @@
 /*
  * plan.h - what becomes of each open descriptor at an update.
  *
- * Preserved, or closed because the successor opens its own, or closed because nothing needs it (a line in the report), or a
- * blocker. The judge of what must be preserved is QEMU: its list of character devices says which sockets have a client that would
- * notice.
+ * Preserved, or closed because the successor opens its own, or closed because nothing needs it (a line in the report),
+ * or a blocker. The judge of what must be preserved is QEMU: its list of character devices says which sockets have a
+ * client that would notice.
  */
 #ifndef CPRSHIM_LOADER_PLAN_H
 #define CPRSHIM_LOADER_PLAN_H

@@ -2,8 +2,8 @@
 /*
  * preflight.c - can this VM be updated? See preflight.h.
  *
- * xen-save-devices-state checks nothing, and some of what it would lose it loses without a word. So everything that stands against an
- * update is looked for here, and all of it is said at once.
+ * xen-save-devices-state checks nothing, and some of what it would lose it loses without a word. So everything that
+ * stands against an update is looked for here, and all of it is said at once.
  */
 #include "preflight.h"
 
@@ -24,6 +24,8 @@
 #include "refused.h"
 #include "vm.h"
 
+#define PLAN_TRIES 5
+
 static json_t *query(const char *command, uint64_t deadline, struct reasons *reasons)
 {
 	char error[QMP_ERROR_MAX];
@@ -41,7 +43,8 @@ static void check_run_state(bool *ret_running, uint64_t deadline, struct reasons
 
 	*ret_running = status && !strcmp(status, "running");
 	if (status && !*ret_running && strcmp(status, "paused") != 0)
-		reasons_add(reasons, "the guest is in state \"%s\": only running and paused guests can be updated", status);
+		reasons_add(reasons, "the guest is in state \"%s\": only running and paused guests can be updated",
+			    status);
 	json_decref(answer);
 }
 
@@ -87,7 +90,8 @@ static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
 	json_array_foreach(answer, i, node)
 		json_array_foreach(json_object_get(node, "dirty-bitmaps"), j, bitmap)
 			if (!json_is_true(json_object_get(bitmap, "persistent")))
-				reasons_add(reasons, "dirty bitmap \"%s\" on \"%s\" is not persistent and would be lost",
+				reasons_add(reasons,
+					    "dirty bitmap \"%s\" on \"%s\" is not persistent and would be lost",
 					    json_string_value(json_object_get(bitmap, "name")),
 					    json_string_value(json_object_get(node, "node-name")));
 	json_decref(answer);
@@ -107,7 +111,8 @@ static void check_entities(uint64_t deadline, struct reasons *reasons)
 	char *now = entities_query(deadline);
 
 	if (now && vm.entities)
-		entities_compare(vm.entities, now, "was added after the start: hot-plugged devices cannot be handed over yet",
+		entities_compare(vm.entities, now,
+				 "was added after the start: hot-plugged devices cannot be handed over yet",
 				 "was removed or changed after the start: that cannot be handed over yet", reasons);
 	else
 		reasons_add(reasons, "QEMU's devices could not be listed");
@@ -132,7 +137,9 @@ static void check_capabilities(struct reasons *reasons)
 		real(close)(fd);
 	text[n > 0 ? n : 0] = '\0';
 	if (geteuid() && capability_set(text, "\nCapPrm:\t") & ~capability_set(text, "\nCapAmb:\t"))
-		reasons_add(reasons, "this process has capabilities that an exec would take from it: make them ambient, or drop them");
+		reasons_add(
+			reasons,
+			"this process has capabilities that an exec would take from it: make them ambient, or drop them");
 }
 
 /** preflight_chardevs() - answer of query-chardev, a new reference, or NULL */
@@ -153,6 +160,37 @@ char *preflight_target(uint64_t deadline_ns)
 
 	json_decref(answer);
 	return copy;
+}
+
+/**
+ * preflight_plan() - what becomes of each descriptor
+ * @plan:	 the plan; plan_free() ends it in any case
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what cannot be handed over
+ *
+ * A client may come or go between QEMU's answer and the look at its descriptors, which then do not agree: that is tried
+ * again.
+ *
+ * Return: 0 or a negative errno.
+ */
+int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reasons)
+{
+	for (int tries = 1;; tries++) {
+		struct reasons found = REASONS_INIT;
+		json_t *chardevs = preflight_chardevs(deadline_ns);
+		int rc = chardevs ? plan_make(plan, chardevs, &found) : -EIO;
+
+		json_decref(chardevs);
+		bool good = !rc && !reasons_any(&found);
+		if (good || rc || tries == PLAN_TRIES) {
+			for (size_t i = 0; i < json_array_size(found.list); i++)
+				reasons_add(reasons, "%s", json_string_value(json_array_get(found.list, i)));
+			reasons_free(&found);
+			return rc;
+		}
+		reasons_free(&found);
+		plan_free(plan);
+	}
 }
 
 /**
@@ -182,9 +220,7 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	check_fdsets(deadline, reasons);
 	check_entities(deadline, reasons);
 	check_capabilities(reasons);
-	json_t *chardevs = preflight_chardevs(deadline);
-	int rc = chardevs ? plan_make(plan, chardevs, reasons) : -EIO;
-	json_decref(chardevs);
+	int rc = preflight_plan(plan, deadline, reasons);
 	ondisk_check(plan, reasons);
 	if (rc)
 		reasons_add(reasons, "the descriptors could not be listed: %s", strerror(-rc));

@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "reasons.h"
 
+int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reasons);
 int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons);
 void preflight_flush(const struct plan *plan, struct reasons *reasons);
 json_t *preflight_chardevs(uint64_t deadline_ns);

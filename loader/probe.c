@@ -77,7 +77,8 @@ void probe_file(const struct vm_binary *binary, struct reasons *reasons)
 	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
 		reasons_add(reasons, "%s can be changed by another user", binary->path);
 	if ((st.st_mode & (S_ISUID | S_ISGID)) || fgetxattr(binary->fd, "security.capability", NULL, 0) > 0)
-		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded", binary->path);
+		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded",
+			    binary->path);
 }
 
 /**
@@ -128,7 +129,10 @@ static int actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary
 	return rc == EBADF ? EMFILE : rc;
 }
 
-/* Libraries, modules and firmware of the way back are named by the numbers that they have here: those stay open in the child. */
+/*
+ * Libraries, modules and firmware of the way back are named by the numbers that they have here: those stay open in the
+ * child.
+ */
 static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary)
 {
 	if (!binary->preload[0])
@@ -142,8 +146,8 @@ static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *b
 
 static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors, pid_t *ret_pid)
 {
-	const char *const argv[] = { binary->path, "-machine", "none", "-nodefaults", "-display", "none", "-qmp",
-				     "stdio", NULL };
+	const char *const argv[] = { binary->path, "-machine", "none",	"-nodefaults", "-display",
+				     "none",	   "-qmp",     "stdio", NULL };
 	char variable[32], path[32];
 	posix_spawn_file_actions_t a;
 	posix_spawnattr_t attr;
@@ -158,9 +162,9 @@ static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors
 	sigemptyset(&none);
 	rc = more_actions(&a, binary) || posix_spawnattr_init(&attr) ||
 			     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
-			     posix_spawnattr_setsigmask(&attr, &none) ?
-		     ENOMEM :
-		     posix_spawn(ret_pid, path, &a, &attr, (char *const *)argv, env);
+			     posix_spawnattr_setsigmask(&attr, &none)
+		     ? ENOMEM
+		     : posix_spawn(ret_pid, path, &a, &attr, (char *const *)argv, env);
 	posix_spawn_file_actions_destroy(&a);
 	free(env);
 	return -rc;
@@ -241,8 +245,8 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 
 	if (!shim_answered(child->answer, deadline)) {
 		first_error(child->errors, text, sizeof(text));
-		reasons_add(reasons, "%s does not start as a QEMU with libcprshim.so%s%s", binary->path, *text ? ": " : "",
-			    text);
+		reasons_add(reasons, "%s does not start as a QEMU with libcprshim.so%s%s", binary->path,
+			    *text ? ": " : "", text);
 	} else if (qmp_handshake(&q, deadline)) {
 		first_error(child->errors, text, sizeof(text));
 		reasons_add(reasons, "%s does not answer as a QEMU%s%s", binary->path, *text ? ": " : "", text);

@@ -2,9 +2,9 @@
 /*
  * probe.h - start a QEMU binary for a moment, beside the running guest, to see whether an exec of it would work.
  *
- * The very descriptor, environment and credentials that the exec will use: the dynamic loader finds its libraries, this library
- * is loaded into it, it is a QEMU, for this target, and knows the machine type. After the exec nobody could find that out any
- * more: an error of the loader ends the process before any code of ours runs.
+ * The very descriptor, environment and credentials that the exec will use: the dynamic loader finds its libraries, this
+ * library is loaded into it, it is a QEMU, for this target, and knows the machine type. After the exec nobody could
+ * find that out any more: an error of the loader ends the process before any code of ours runs.
  */
 #ifndef CPRSHIM_LOADER_PROBE_H
 #define CPRSHIM_LOADER_PROBE_H

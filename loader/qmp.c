@@ -92,8 +92,7 @@ static void note_event(struct qmp *q, const json_t *message)
 	else if (!strcmp(event, "RESET"))
 		q->reset = true;
 	else if (!strcmp(event, "MIGRATION"))
-		snprintf(q->migration, sizeof(q->migration), "%s",
-			 json_string_value(json_object_get(data, "status")));
+		snprintf(q->migration, sizeof(q->migration), "%s", json_string_value(json_object_get(data, "status")));
 }
 
 /** qmp_forget_events() - start anew to look for events */
@@ -184,8 +183,7 @@ static json_t *fail(char error[QMP_ERROR_MAX], const char *name, int rc)
  *
  * Return: the value of "return", a new reference, or NULL.
  */
-json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns,
-		    char error[QMP_ERROR_MAX])
+json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
 	unsigned int id = ++q->next_id;
 	int rc = send_command(q, name, arguments, id, deadline_ns);
@@ -233,7 +231,8 @@ int qmp_do(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline
 char *qmp_hmp(struct qmp *q, const char *line, uint64_t deadline_ns)
 {
 	char error[QMP_ERROR_MAX];
-	json_t *answer = qmp_command(q, "human-monitor-command", json_pack("{s:s}", "command-line", line), deadline_ns, error);
+	json_t *answer =
+		qmp_command(q, "human-monitor-command", json_pack("{s:s}", "command-line", line), deadline_ns, error);
 	char *text = NULL;
 
 	if (json_is_string(answer))
@@ -269,7 +268,8 @@ int qmp_call_on_main(void (*fn)(void *opaque), void *opaque, uint64_t deadline_n
 	const char *file = main_call_prepare(fn, opaque);
 	char error[QMP_ERROR_MAX];
 
-	qmp_do(&qmp_private, "pmemsave", json_pack("{s:i, s:i, s:s}", "val", 0, "size", 1, "filename", file), deadline_ns, error);
+	qmp_do(&qmp_private, "pmemsave", json_pack("{s:i, s:i, s:s}", "val", 0, "size", 1, "filename", file),
+	       deadline_ns, error);
 	if (main_call_done())
 		return 0;
 	main_call_cancel();

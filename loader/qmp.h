@@ -2,9 +2,9 @@
 /*
  * qmp.h - a QMP client.
  *
- * There is one for the private monitor, inside the process that it talks to, and one for each QEMU that is probed; the service
- * thread alone uses them. QEMU answers on the other end of a socketpair; each answer is one line. Events that come in between
- * are looked at for the few that matter here, and dropped: an unread monitor would make QEMU keep them.
+ * There is one for the private monitor, inside the process that it talks to, and one for each QEMU that is probed; the
+ * service thread alone uses them. QEMU answers on the other end of a socketpair; each answer is one line. Events that
+ * come in between are looked at for the few that matter here, and dropped: an unread monitor would make QEMU keep them.
  */
 #ifndef CPRSHIM_LOADER_QMP_H
 #define CPRSHIM_LOADER_QMP_H

@@ -77,8 +77,7 @@ static size_t mappings(struct ramblock_mapping ret[RAM_MAPS])
  *
  * Return: 0, or -EIO with a reason.
  */
-int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64_t deadline_ns,
-		    struct reasons *reasons)
+int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64_t deadline_ns, struct reasons *reasons)
 {
 	static struct ramblock_mapping maps[RAM_MAPS]; /* the service thread alone asks */
 	char error[QMP_ERROR_MAX];
@@ -108,8 +107,10 @@ void ramblocks_check(const struct ramblock *blocks, size_t count, struct reasons
 	/* A block that got no memfd of ours has made the table incomplete, which has a sentence of its own. */
 	for (size_t i = 0; !table_why_incomplete() && i < count; i++)
 		if (blocks[i].name[0] && blocks[i].fd < 0)
-			reasons_add(reasons, "RAM block %s is a private mapping: its contents cannot be handed over; use share=on",
-				    blocks[i].name);
+			reasons_add(
+				reasons,
+				"RAM block %s is a private mapping: its contents cannot be handed over; use share=on",
+				blocks[i].name);
 }
 
 static void compare(const struct cprstate *state, const struct ramblock *blocks, size_t count, struct reasons *reasons)

@@ -11,7 +11,10 @@ struct reasons {
 	json_t *list;
 };
 
-#define REASONS_INIT { .list = NULL }
+#define REASONS_INIT         \
+	{                    \
+		.list = NULL \
+	}
 
 void reasons_add(struct reasons *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool reasons_any(const struct reasons *r);

@@ -32,10 +32,12 @@ struct rule {
 static const struct rule rules[] = {
 	{ "chroot", ANY, NULL, NULL, "-chroot hides the replacement: start the VM without it" },
 	{ "run-with", ANY, "chroot", ANY, "-run-with chroot= hides the replacement: start the VM without it" },
-	{ "runas", ANY, NULL, NULL, "-runas: what was opened as root could not be opened again: start the VM as that user" },
+	{ "runas", ANY, NULL, NULL,
+	  "-runas: what was opened as root could not be opened again: start the VM as that user" },
 	{ "run-with", ANY, "user", ANY,
 	  "-run-with user=: what was opened as root could not be opened again: start the VM as that user" },
-	{ "async-teardown", ANY, NULL, NULL, "-async-teardown: its helper would keep the old memory: start the VM without it" },
+	{ "async-teardown", ANY, NULL, NULL,
+	  "-async-teardown: its helper would keep the old memory: start the VM without it" },
 	{ "run-with", ANY, "async-teardown", "on",
 	  "-run-with async-teardown=on: its helper would keep the old memory: start the VM without it" },
 	{ "sandbox", ANY, "spawn", "deny", "-sandbox spawn=deny forbids exec: start the VM with spawn=allow" },
@@ -87,7 +89,8 @@ static const struct rule rules[] = {
 	{ "device", "vfio-*", NULL, NULL, "VFIO devices cannot be handed over yet" },
 	{ "device", "ivshmem-doorbell", NULL, NULL, "ivshmem-doorbell: its server would see a new peer" },
 	{ "device", "usb-host", NULL, NULL, "usb-host: the guest would see the device unplugged" },
-	{ "object", "filter-dump", NULL, NULL, "filter-dump: the file would get a second header: start the VM without it" },
+	{ "object", "filter-dump", NULL, NULL,
+	  "filter-dump: the file would get a second header: start the VM without it" },
 	{ "object", "vhost-user-backend", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
 	{ "object", "cryptodev-vhost-user", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
 	{ "object", "x-remote-object", NULL, NULL, "remote devices cannot be handed over" },
@@ -137,7 +140,8 @@ static void refuse_one(const char *option, const char *value, struct reasons *re
 	/* argv_for_successor() pins it in this form only. */
 	if (!strcmp(option, "device") && !strcmp(type, "vmgenid") && strncmp(value, "vmgenid", 7) != 0 &&
 	    optvalue_get(value, "guid", type, sizeof(type)) && !strcmp(type, "auto"))
-		reasons_add(reasons, "vmgenid with guid=auto would get a new one: write it as -device vmgenid,guid=auto");
+		reasons_add(reasons,
+			    "vmgenid with guid=auto would get a new one: write it as -device vmgenid,guid=auto");
 }
 
 /**
@@ -157,14 +161,16 @@ void refused_options(char *const argv[], struct reasons *reasons)
  * refused_spawn() - could it kill this process to start another?
  * @argv: the user's
  *
- * QEMU's seccomp filter does, where it is told to (softmmu/qemu-seccomp.c); and what a configuration file tells it is not known.
+ * QEMU's seccomp filter does, where it is told to (softmmu/qemu-seccomp.c); what a configuration file tells it is not
+ * known.
  */
 bool refused_spawn(char *const argv[])
 {
 	char value[16];
 
 	for (size_t n = 0; argv_value(argv, "sandbox", n); n++)
-		if (optvalue_get(argv_value(argv, "sandbox", n), "spawn", value, sizeof(value)) && !strcmp(value, "deny"))
+		if (optvalue_get(argv_value(argv, "sandbox", n), "spawn", value, sizeof(value)) &&
+		    !strcmp(value, "deny"))
 			return true;
 	return argv_has(argv, "readconfig");
 }

@@ -64,7 +64,8 @@ static void remember(json_t *result)
 		json_array_remove(vm.history, 0);
 	json_array_append(vm.history, result);
 	if (json_is_true(json_object_get(result, "ok")))
-		log_info("update: %s, blackout %.1f ms", outcome, json_number_value(json_object_get(result, "blackout_ms")));
+		log_info("update: %s, blackout %.1f ms", outcome,
+			 json_number_value(json_object_get(result, "blackout_ms")));
 	else
 		log_warn("update %s: %s", outcome, reasons ? reasons : "");
 	free(reasons);

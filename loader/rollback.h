@@ -2,9 +2,9 @@
 /*
  * rollback.h - from a successor that cannot run the guest back to the binary that did.
  *
- * Armed before main(), disarmed by the commit mark. Until then the device state is what it was and guest RAM is untouched but for
- * what loading writes (which loading again writes too), so the old binary is exec'd with the very state that the successor got:
- * on any exit or abort, fatal signal, rejected state or missed deadline.
+ * Armed before main(), disarmed by the commit mark. Until then the device state is what it was and guest RAM is
+ * untouched but for what loading writes (which loading again writes too), so the old binary is exec'd with the very
+ * state that the successor got: on any exit or abort, fatal signal, rejected state or missed deadline.
  */
 #ifndef CPRSHIM_LOADER_ROLLBACK_H
 #define CPRSHIM_LOADER_ROLLBACK_H

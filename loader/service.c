@@ -30,7 +30,7 @@
 /* QEMU may wait for a client of a chardev (wait=on) for as long as it likes before its monitors answer. */
 #define STARTUP_MS UINT32_C(1000 * 3600 * 24)
 
-static int wakeup = -1; /* eventfd, written by the signal handler */
+static int wakeup = -1;	      /* eventfd, written by the signal handler */
 static volatile pid_t sender; /* who sent the last SIGUSR2 */
 
 static void on_usr2(int signal, siginfo_t *info, void *context)
@@ -117,15 +117,17 @@ static void learn_version(void)
 static void learn_machine(void)
 {
 	char error[QMP_ERROR_MAX];
-	json_t *type = qmp_command(&qmp_private, "qom-get", json_pack("{s:s, s:s}", "path", "/machine", "property", "type"),
-				   qmp_in_ms(10000), error);
+	json_t *type =
+		qmp_command(&qmp_private, "qom-get", json_pack("{s:s, s:s}", "path", "/machine", "property", "type"),
+			    qmp_in_ms(10000), error);
 	json_t *name = qmp_command(&qmp_private, "query-name", NULL, qmp_in_ms(10000), error);
 	json_t *guid = qmp_command(&qmp_private, "query-vm-generation-id", NULL, qmp_in_ms(10000), error);
 	const char *text = json_string_value(type);
 
 	if (text)
 		snprintf(vm.machine, sizeof(vm.machine), "%.*s",
-			 (int)(strlen(text) - (strlen(text) > 8 && !strcmp(text + strlen(text) - 8, "-machine") ? 8 : 0)),
+			 (int)(strlen(text) -
+			       (strlen(text) > 8 && !strcmp(text + strlen(text) - 8, "-machine") ? 8 : 0)),
 			 text);
 	text = json_string_value(json_object_get(name, "name"));
 	snprintf(vm.name, sizeof(vm.name), "%s", text ? text : "");
@@ -151,7 +153,8 @@ static void get_to_know(void)
 	if (table_why_incomplete())
 		log_warn("this VM cannot be updated: %s", table_why_incomplete());
 	else
-		log_info("QEMU %s (%s), machine %s: ready to be updated", vm.binary.version, vm.binary.package, vm.machine);
+		log_info("QEMU %s (%s), machine %s: ready to be updated", vm.binary.version, vm.binary.package,
+			 vm.machine);
 }
 
 static bool take_wakeup(void)

@@ -18,8 +18,8 @@ static bool is_outdated(void)
 {
 	struct stat running, now;
 
-	return !fstat(vm.binary.fd, &running) && (stat(vm.configured, &now) || running.st_dev != now.st_dev ||
-						  running.st_ino != now.st_ino);
+	return !fstat(vm.binary.fd, &running) &&
+	       (stat(vm.configured, &now) || running.st_dev != now.st_dev || running.st_ino != now.st_ino);
 }
 
 static json_t *ram_json(struct reasons *reasons)
@@ -65,11 +65,11 @@ json_t *status_answer(void)
 	struct reasons reasons = REASONS_INIT;
 	struct plan plan;
 	bool running;
-	json_t *data = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:s}", "pid", (int)getpid(), "name",
-				 vm.name, "binary", vm.binary.path, "version", vm.binary.version, "package",
-				 vm.binary.package, "machine", vm.machine, "method", settings.method, "replacement",
-				 vm.configured, "outdated", is_outdated(), "generation", (int)vm.generation,
-				 "accelerator", accelerator());
+	json_t *data =
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:s}", "pid", (int)getpid(), "name",
+			  vm.name, "binary", vm.binary.path, "version", vm.binary.version, "package", vm.binary.package,
+			  "machine", vm.machine, "method", settings.method, "replacement", vm.configured, "outdated",
+			  is_outdated(), "generation", (int)vm.generation, "accelerator", accelerator());
 
 	json_object_set_new(data, "run_state", text_of("query-status", "status"));
 	preflight_vm(&plan, &running, &reasons);

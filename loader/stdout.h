@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * stdout.h - what a successor prints while it comes up was printed when the VM was first started: "char device redirected to ...",
- * "VNC server running on ...". It is not shown again. (What it has to complain about goes to stderr: rollback.h.)
+ * stdout.h - what a successor prints while it comes up was printed when the VM was first started: "char device
+ * redirected to ...", "VNC server running on ...". It is not shown again. (What it has to complain about goes to
+ * stderr: rollback.h.)
  */
 #ifndef CPRSHIM_LOADER_STDOUT_H
 #define CPRSHIM_LOADER_STDOUT_H

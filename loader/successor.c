@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * successor.c - in a successor, on the service thread: RAM, device state and descriptors are given to QEMU, and the guest runs.
+ * successor.c - in a successor, on the service thread: RAM, device state and descriptors are given to QEMU, and the
+ * guest runs.
  *
- * QEMU waits with -S and -incoming defer. Each step has a deadline; a step that fails leads back to the old binary, until the
- * commit mark. Nothing of the guest's has run then: "paused stays paused" and a held update stop right before "cont".
+ * QEMU waits with -S and -incoming defer. Each step has a deadline; a step that fails leads back to the old binary,
+ * until the commit mark. Nothing of the guest's has run then: "paused stays paused" and a held update stop right before
+ * "cont".
  */
 #include "successor.h"
 
@@ -32,6 +34,7 @@
 #include "fault.h"
 #include "images.h"
 #include "migparams.h"
+#include "monitors.h"
 #include "mux.h"
 #include "pins.h"
 #include "qmp.h"
@@ -42,14 +45,9 @@
 #include "stdout.h"
 #include "threads.h"
 #include "vm.h"
-#include "wire.h"
 
-/* How long a client that does not read may hold up the end of an update; the guest runs by then. */
-#define RESIDUE_MS   5000
-/* How long a monitor may take to greet; it is up already. */
-#define HANDSHAKE_MS 5000
 /* How long QEMU may take to say how it is after a command that went wrong. */
-#define STATUS_MS    5000
+#define STATUS_MS 5000
 
 static uint64_t deadline;
 static struct reasons warnings = REASONS_INIT;
@@ -60,8 +58,8 @@ static json_t *capability(const char *name, bool on)
 }
 
 /*
- * late-block-activate: QEMU 7.2 takes the images over at the end of the load even when it starts stopped, which cannot be undone; with
- * it, "cont" does. events: the end of the load is told, not polled for.
+ * late-block-activate: QEMU 7.2 takes the images over at the end of the load even when it starts stopped, which cannot
+ * be undone; with it, "cont" does. events: the end of the load is told, not polled for.
  */
 static int set_capabilities(bool on, char error[QMP_ERROR_MAX])
 {
@@ -139,19 +137,13 @@ static bool is_paused(char error[QMP_ERROR_MAX])
 	return paused;
 }
 
-static bool is_monitor(const struct preserved *p)
-{
-	return (p->kind == FDKIND_CLIENT || p->kind == FDKIND_CONNECTION) &&
-	       (p->protocol == SESSION_QMP || p->protocol == SESSION_HMP);
-}
-
 /* Put the real descriptor under each number but monitors' and listeners', which wait until the guest runs. */
 static int switch_devices(char error[QMP_ERROR_MAX])
 {
 	for (size_t i = 0; i < preserved_count(); i++) {
 		struct preserved *p = preserved_at(i);
 
-		if (!p->decoy.placed || is_monitor(p) || p->kind == FDKIND_LISTENER)
+		if (!p->decoy.placed || monitors_is_one(p) || p->kind == FDKIND_LISTENER)
 			continue;
 		int rc = decoy_switch(&p->decoy);
 		if (rc) {
@@ -181,7 +173,10 @@ static int wait_for_clients(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* A device sends what its state holds as soon as that is loaded; until its client's real descriptor is there it finds no room. */
+/*
+ * A device sends what its state holds as soon as that is loaded; until its client's real descriptor is there it finds
+ * no room.
+ */
 static void hold_output_back(void)
 {
 	for (size_t i = 0; i < preserved_count(); i++) {
@@ -238,7 +233,10 @@ static int start_guest(char error[QMP_ERROR_MAX])
 		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, as asked for by CPRSHIM_FAULT");
 		return -EIO;
 	}
-	/* What can well fail comes first: a stopped guest's serial port takes input, which would not be there for the old QEMU. */
+	/*
+	 * What can well fail comes first: a stopped guest's serial port takes input, which would not be there for the
+	 * old QEMU.
+	 */
 	int rc = is_to_run() && !images_can_activate() ? 0 : images_activate(deadline);
 	if (rc)
 		snprintf(error, QMP_ERROR_MAX, "the images could not be taken over: %s", strerror(-rc));
@@ -250,8 +248,8 @@ static int start_guest(char error[QMP_ERROR_MAX])
 }
 
 /*
- * The commit: from the mark on this state is never loaded again. Only where QEMU says that it did not start the guest, and the guest
- * stands still, is the mark taken back: no instruction has run.
+ * The commit: from the mark on this state is never loaded again. Only where QEMU says that it did not start the guest,
+ * and the guest stands still, is the mark taken back: no instruction has run.
  */
 static int commit(char error[QMP_ERROR_MAX])
 {
@@ -272,166 +270,6 @@ static int commit(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* Takes what a monitor writes to its decoy, up to @prompt, or up to the end of the line that a JSON value ends on: a greeting. */
-static int expect(struct decoy *d, const char *prompt, uint64_t until)
-{
-	struct jsonscan scan = { 0 };
-	size_t matched = 0;
-	bool ended = false;
-
-	while (clock_now() < until) {
-		struct pollfd wait = { .fd = d->peer, .events = POLLIN };
-		char byte;
-		ssize_t n = decoy_read(d, &byte, 1);
-
-		if (n < 0)
-			return (int)n;
-		if (!n) {
-			poll(&wait, 1, clock_left_ms(until));
-		} else if (prompt) {
-			matched = byte == prompt[matched] ? matched + 1 : byte == prompt[0];
-			if (!prompt[matched])
-				return 0;
-		} else {
-			ended |= jsonscan_feed(&scan, byte) == JSONSCAN_END;
-			if (ended && byte == '\n')
-				return 0;
-		}
-	}
-	return -ETIMEDOUT;
-}
-
-static int say(struct decoy *d, const void *data, size_t len)
-{
-	return write(d->peer, data, len) == (ssize_t)len ? 0 : -EIO;
-}
-
-#define CAPABILITIES_ID "\"cprshim-capabilities\""
-
-/* Negotiates as the client had done. An event may come before the answer: it is the client's. */
-static int negotiate(struct preserved *p, struct wire *w, uint64_t until)
-{
-	static const char plain[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID "}\n";
-	static const char oob[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID
-				  ", \"arguments\": {\"enable\": [\"oob\"]}}\n";
-	const char *request = p->oob ? oob : plain;
-	int rc = say(&p->decoy, request, strlen(request));
-
-	while (!rc && !wire_take(w, CAPABILITIES_ID)) {
-		struct pollfd wait = { .fd = p->decoy.peer, .events = POLLIN };
-
-		if (clock_now() > until)
-			return -ETIMEDOUT;
-		poll(&wait, 1, clock_left_ms(until));
-		rc = wire_read(w, &p->decoy);
-	}
-	return rc;
-}
-
-/* A monitor greets its decoy and is told what its client had said; the client sees nothing of it, but of what else was sent. */
-static int handshake(struct preserved *p, struct wire *w)
-{
-	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
-	int rc;
-
-	if (p->protocol == SESSION_HMP) {
-		rc = expect(&p->decoy, "(qemu) ", until);
-	} else {
-		rc = expect(&p->decoy, NULL, until);
-		if (!rc && p->negotiated)
-			rc = negotiate(p, w, until);
-	}
-	if (!rc && p->partial_len)
-		rc = say(&p->decoy, p->partial, p->partial_len);
-	return rc;
-}
-
-/* Has QEMU read all that was written to a decoy? */
-static bool consumed(const struct decoy *d)
-{
-	int left = 0;
-
-	return real(ioctl)(d->peer, TIOCOUTQ, &left) || left == 0;
-}
-
-static int pass_residue(struct preserved *p, uint64_t until)
-{
-	struct wire w = { .data = malloc(p->residue_len ? p->residue_len : 1), .len = p->residue_len };
-	int rc = w.data ? 0 : -ENOMEM;
-
-	if (w.data && p->residue_len)
-		memcpy(w.data, p->residue, p->residue_len);
-	while (!rc && w.len) {
-		struct pollfd wait = { .fd = p->decoy.real, .events = POLLOUT };
-
-		if (poll(&wait, 1, clock_left_ms(until)) <= 0)
-			rc = -ETIMEDOUT;
-		else
-			rc = wire_send(&w, p->decoy.real);
-	}
-	wire_free(&w);
-	return rc;
-}
-
-/* Sends on what a monitor has written to its decoy. */
-static int pass_output(struct preserved *p, struct wire *w)
-{
-	static const char *const ours[] = { "MIGRATION", "MIGRATION_PASS", "RESUME", NULL };
-	static const char *const shown[] = { "MIGRATION", "MIGRATION_PASS", NULL };
-	int rc = wire_read(w, &p->decoy);
-
-	if (rc)
-		return rc;
-	/* HMP echoes what it is given; its client has seen that already. */
-	if (p->protocol == SESSION_HMP)
-		w->len = 0;
-	/* Users saw the stop where the guest was to stay stopped. */
-	wire_drop_events(w, vm.cpr_state->vm[0].hold ? shown : ours);
-	rc = wire_send(w, p->decoy.real);
-	return !rc && w->len ? -EAGAIN : rc;
-}
-
-static int hand_monitor_over(struct preserved *p)
-{
-	uint64_t until = qmp_in_ms(RESIDUE_MS);
-	struct wire w = { .data = NULL };
-	int rc = handshake(p, &w);
-
-	while (!rc && !consumed(&p->decoy) && clock_now() < until) {
-		struct pollfd nothing = { .fd = -1 };
-
-		poll(&nothing, 1, 1);
-	}
-	if (!rc)
-		rc = pass_residue(p, until);
-	if (!rc)
-		rc = pass_output(p, &w);
-	if (!rc)
-		rc = decoy_switch(&p->decoy);
-	/* An event may have come in between. */
-	if (!rc)
-		rc = pass_output(p, &w);
-	wire_free(&w);
-	return rc;
-}
-
-static void hand_monitors_over(void)
-{
-	for (size_t i = 0; i < preserved_count(); i++) {
-		struct preserved *p = preserved_at(i);
-
-		if (!p->decoy.placed || (!is_monitor(p) && p->kind != FDKIND_LISTENER))
-			continue;
-		int rc = p->kind == FDKIND_LISTENER ? decoy_switch(&p->decoy) : hand_monitor_over(p);
-		if (rc) {
-			reasons_add(&warnings, "the client on descriptor %d was dropped: %s", p->decoy.number,
-				    strerror(-rc));
-			shutdown(p->decoy.real, SHUT_RDWR);
-			decoy_switch(&p->decoy);
-		}
-	}
-}
-
 /* What nothing asked for is closed, and said. */
 static void close_leftovers(void)
 {
@@ -439,8 +277,8 @@ static void close_leftovers(void)
 		struct preserved *p = preserved_at(i);
 
 		if (!p->taken)
-			reasons_add(&warnings, "descriptor %d (%s%s%s) was not asked for by the new QEMU and is closed", p->number,
-				    fdkind_text(p->kind), *p->name ? " " : "", p->name);
+			reasons_add(&warnings, "descriptor %d (%s%s%s) was not asked for by the new QEMU and is closed",
+				    p->number, fdkind_text(p->kind), *p->name ? " " : "", p->name);
 		decoy_done(&p->decoy);
 		p->fd = slots_close(p->fd);
 	}
@@ -486,8 +324,9 @@ static void tidy_up(void)
 	char error[QMP_ERROR_MAX], links[PATH_MAX + 32];
 
 	deadline = qmp_in_ms(30000);
-	hand_monitors_over();
-	qmp_do(&qmp_private, "query-status", NULL, deadline, error); /* a round through every loop: none polls a decoy now */
+	monitors_hand_over(&warnings);
+	qmp_do(&qmp_private, "query-status", NULL, deadline,
+	       error); /* a round through every loop: none polls a decoy now */
 	close_leftovers();
 	rollback_release_stderr();
 	stdout_release();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* successor.h - from exec to a running guest: the state is adopted before main(), and handed to QEMU by the service thread. */
+/*
+ * successor.h - from exec to a running guest: the state is adopted before main(), and handed to QEMU by the service
+ * thread.
+ */
 #ifndef CPRSHIM_LOADER_SUCCESSOR_H
 #define CPRSHIM_LOADER_SUCCESSOR_H
 

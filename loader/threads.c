@@ -160,6 +160,7 @@ void threads_restore(const struct cprstate *state, bool may_set, uint64_t deadli
 
 	each(restore_one, &r, deadline_ns);
 	if (!may_set && state->thread_count)
-		reasons_add(warnings, "-sandbox resourcecontrol=deny: affinity and scheduling of vCPU and I/O threads were "
-				      "not restored");
+		reasons_add(warnings,
+			    "-sandbox resourcecontrol=deny: affinity and scheduling of vCPU and I/O threads were "
+			    "not restored");
 }

@@ -2,8 +2,8 @@
 /*
  * threads.h - affinity, scheduling and cgroup of vCPU and I/O threads, which managers set from outside.
  *
- * A successor's threads begin with what its main thread has. Each is found again by its role: a vCPU by its index, an I/O thread by
- * its id.
+ * A successor's threads begin with what its main thread has. Each is found again by its role: a vCPU by its index, an
+ * I/O thread by its id.
  */
 #ifndef CPRSHIM_LOADER_THREADS_H
 #define CPRSHIM_LOADER_THREADS_H

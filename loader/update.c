@@ -2,8 +2,8 @@
 /*
  * update.c - one update, from the request to the exec.
  *
- * Everything that can be found out while the guest runs is, before it is stopped. From the freeze to the exec each failure is undone
- * here; after the exec it is the successor's (loader/rollback.c).
+ * Everything that can be found out while the guest runs is, before it is stopped. From the freeze to the exec each
+ * failure is undone here; after the exec it is the successor's (loader/rollback.c).
  */
 #include "update.h"
 
@@ -127,7 +127,8 @@ static void check(struct attempt *a)
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
 	if (!images_can_activate() && (!a->h.running || a->h.hold))
-		reasons_add(&a->reasons, "this QEMU does not export what is needed to keep a guest paused over an update");
+		reasons_add(&a->reasons,
+			    "this QEMU does not export what is needed to keep a guest paused over an update");
 	if (refused_spawn(vm.argv))
 		return; /* that is a reason already */
 	progress(a, "probe", "starting the replacement for a moment");
@@ -171,8 +172,8 @@ static struct result_start start_of(const struct attempt *a)
 }
 
 /*
- * Between the check and the time when nobody else's commands are begun any more, anything may have been done: devices added,
- * snapshots taken, the guest stopped. So all of it is looked at again.
+ * Between the check and the time when nobody else's commands are begun any more, anything may have been done: devices
+ * added, snapshots taken, the guest stopped. So all of it is looked at again.
  */
 static int check_again(struct attempt *a)
 {
@@ -186,13 +187,8 @@ static int check_again(struct attempt *a)
 
 static int plan_again(struct attempt *a)
 {
-	json_t *chardevs = preflight_chardevs(qmp_in_ms(STEP_MS));
-	int rc = chardevs ? 0 : -EIO;
-
 	plan_free(&a->plan);
-	if (!rc)
-		rc = plan_make(&a->plan, chardevs, &a->reasons);
-	json_decref(chardevs);
+	int rc = preflight_plan(&a->plan, qmp_in_ms(STEP_MS), &a->reasons);
 	return rc ? rc : reasons_any(&a->reasons) ? -EBUSY : 0;
 }
 
@@ -289,9 +285,9 @@ json_t *update_check(const struct update_request *request)
 	if (!a)
 		return NULL;
 	check(a);
-	json_t *result = json_pack("{s:b, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
-				   reasons_json(&a->reasons), "to", "binary", a->h.target.path, "version",
-				   a->h.target.version);
+	json_t *result =
+		json_pack("{s:b, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
+			  reasons_json(&a->reasons), "to", "binary", a->h.target.path, "version", a->h.target.version);
 	end(a);
 	return result;
 }

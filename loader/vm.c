@@ -29,8 +29,9 @@ uint64_t vm_start_time(void)
 	text[n] = '\0';
 	/* The command's name, in parentheses, may hold anything. */
 	char *after = strrchr(text, ')');
-	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-			     &start) != 1)
+	if (!after ||
+	    sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &start) != 1)
 		return 0;
 	return start;
 }

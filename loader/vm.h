@@ -2,8 +2,8 @@
 /*
  * vm.h - what the loader knows of the VM in this process.
  *
- * One VM, one struct. It is filled before main(), by the entry, from the command line or from the CPR state; afterwards it is the
- * service thread's alone.
+ * One VM, one struct. It is filled before main(), by the entry, from the command line or from the CPR state; afterwards
+ * it is the service thread's alone.
  */
 #ifndef CPRSHIM_LOADER_VM_H
 #define CPRSHIM_LOADER_VM_H

@@ -48,8 +48,8 @@ static bool is_event(const char *line, size_t len, const char *const names[])
 }
 
 /*
- * Where the message at @data ends. Each begins with a brace at the start of a line; a monitor in mode "pretty" indents all that is
- * inside of it.
+ * Where the message at @data ends. Each begins with a brace at the start of a line; a monitor in mode "pretty" indents
+ * all that is inside of it.
  */
 static size_t message_length(const char *data, size_t len)
 {

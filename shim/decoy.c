@@ -10,7 +10,7 @@
 #include "slots.h"
 #include "table.h"
 
-#define DECOYS	   512
+#define DECOYS 512
 /* QEMU must never find a decoy full: what it cannot write it keeps in memory, and that memory is lost. */
 #define DECOY_BUFFER (4 << 20)
 
@@ -95,7 +95,10 @@ static int make_pair(int type, int *ret_mine)
 	return pair[0];
 }
 
-/* A listening socket without a path: the kernel chooses an abstract name (unix(7), autobind). The hooks of accept() let us alone in. */
+/*
+ * A listening socket without a path: the kernel chooses an abstract name (unix(7), autobind). The hooks of accept() let
+ * us alone in.
+ */
 static int make_listener(struct decoy *d)
 {
 	struct sockaddr_un any = { .sun_family = AF_UNIX };
@@ -152,7 +155,8 @@ static int place(struct decoy *d, enum fdkind kind, int number, int real, bool f
 	int rc = remember(d);
 
 	if (!rc) {
-		if (flags >= 0 && !(flags & O_NONBLOCK))
+		/* QEMU may be about to accept from the real one, which blocks: it must not wait here for a client. */
+		if (flags >= 0 && !(flags & O_NONBLOCK) && kind != FDKIND_LISTENER)
 			real(fcntl)(fd, F_SETFL, 0);
 		rc = real(dup3)(fd, number, fd_flags == FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
 	}
@@ -183,8 +187,8 @@ int decoy_place(struct decoy *d, enum fdkind kind, int number, int real)
 /**
  * decoy_place_full() - the same, where the real one's peer does not read
  *
- * QEMU goes on to find no room. What it cannot write stays in the device, as before, and becomes a part of its state; there is
- * nothing to forward. For stream sockets.
+ * QEMU goes on to find no room. What it cannot write stays in the device, as before, and becomes a part of its state;
+ * there is nothing to forward. For stream sockets.
  */
 int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real)
 {
@@ -195,7 +199,8 @@ int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real)
  * decoy_fill() - from here on QEMU cannot write to a decoy
  * @d: a placed decoy of a stream socket
  *
- * For a successor, whose devices may begin to send what their state holds as soon as that is loaded; nothing forwards it.
+ * For a successor, whose devices may begin to send what their state holds as soon as that is loaded; nothing forwards
+ * it.
  */
 void decoy_fill(struct decoy *d)
 {

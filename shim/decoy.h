@@ -3,12 +3,13 @@
  * decoy.h - a stand-in under a descriptor's number, while the real one must not be touched.
  *
  * QEMU goes on to poll, read and write the number; what it writes lands with us, and nothing reaches it that we do not
- * send. The old program gets decoys when it is frozen, the successor starts with them and gets the real ones at the switch.
+ * send. The old program gets decoys when it is frozen, the successor starts with them and gets the real ones at the
+ * switch.
  *
  * A thread that sleeps in poll() keeps the file it went to sleep on: dup3() wakes nobody. So a switch is: the real one
- * non-blocking, dup3(), a byte into the decoy's peer (a one-shot poll of io_uring completes and is armed again by number),
- * then a command on the private monitor (a round trip through the main loop and the monitor thread, which then poll by
- * number), and only then the peer is closed: a hang-up before that would be taken for the client's.
+ * non-blocking, dup3(), a byte into the decoy's peer (a one-shot poll of io_uring completes and is armed again by
+ * number), then a command on the private monitor (a round trip through the main loop and the monitor thread, which then
+ * poll by number), and only then the peer is closed: a hang-up before that would be taken for the client's.
  */
 #ifndef CPRSHIM_SHIM_DECOY_H
 #define CPRSHIM_SHIM_DECOY_H

@@ -23,8 +23,8 @@ static bool is_data_file(const char *path)
  * firmware_note() - a file has been opened for reading
  * @path: as QEMU gave it
  *
- * Called by hooks, on the main thread, until firmware_stop(). What does not fit is not noted: the way back then reads it from
- * where it is.
+ * Called by hooks, on the main thread, until firmware_stop(). What does not fit is not noted: the way back then reads
+ * it from where it is.
  */
 void firmware_note(const char *path)
 {

@@ -69,8 +69,8 @@ bool guard_is_owner(void)
 /**
  * guard_enter() - begin to record
  *
- * Return: true if the caller may record; it then calls guard_leave(). False in a child, in a process that is no VMM, and
- * inside our own code.
+ * Return: true if the caller may record; it then calls guard_leave(). False in a child, in a process that is no VMM,
+ * and inside our own code.
  */
 bool guard_enter(void)
 {

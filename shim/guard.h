@@ -2,9 +2,9 @@
 /*
  * guard.h - who may record: the process that owns the table, outside our own code.
  *
- * QEMU's children run the same hooks: an ifup script's child closes every number, async-teardown shares our memory. They
- * must not touch the table, so every record asks guard_enter() first, which compares the process id by a system call (libc
- * may cache). Cold paths only: ioctl passes KVM's calls on before it.
+ * QEMU's children run the same hooks: an ifup script's child closes every number, async-teardown shares our memory.
+ * They must not touch the table, so every record asks guard_enter() first, which compares the process id by a system
+ * call (libc may cache). Cold paths only: ioctl passes KVM's calls on before it.
  */
 #ifndef CPRSHIM_SHIM_GUARD_H
 #define CPRSHIM_SHIM_GUARD_H
@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 enum shim_role {
-	SHIM_OFF,	/* no VMM, or QEMU asked only for help or its capabilities: every hook passes straight through */
-	SHIM_VMM,	/* runs a guest */
+	SHIM_OFF, /* no VMM, or QEMU asked only for help or its capabilities: every hook passes straight through */
+	SHIM_VMM, /* runs a guest */
 	SHIM_SUCCESSOR, /* being brought up: hooks answer with preserved descriptors, exits lead back */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * hooks_event.c - descriptors that belong to one program image and are never preserved, recorded so that the table can say
- * where each came from. signalfd() is also how the shim learns that QEMU is past its forks.
+ * hooks_event.c - descriptors that belong to one program image and are never preserved, recorded so that the table can
+ * say where each came from. signalfd() is also how the shim learns that QEMU is past its forks.
  */
 #include "guard.h"
 #include "lifecycle.h"
@@ -48,8 +48,8 @@ SHIM_HOOK int inotify_init1(int flags)
 }
 
 /*
- * QEMU makes its one signalfd in qemu_init_main_loop() (util/main-loop.c:qemu_signal_init), on the main thread, after the
- * forks of -daemonize and before any device: from here on threads may be made.
+ * QEMU makes its one signalfd in qemu_init_main_loop() (util/main-loop.c:qemu_signal_init), on the main thread, after
+ * the forks of -daemonize and before any device: from here on threads may be made.
  */
 SHIM_HOOK int signalfd(int fd, const sigset_t *mask, int flags)
 {

@@ -2,8 +2,8 @@
 /*
  * hooks_fd.c - descriptors duplicated and closed.
  *
- * close() is called often by some devices: a number without a record costs one load. A record goes before the kernel frees the
- * number, since another thread may be given it at once. Our own descriptors are not QEMU's to close.
+ * close() is called often by some devices: a number without a record costs one load. A record goes before the kernel
+ * frees the number, since another thread may be given it at once. Our own descriptors are not QEMU's to close.
  */
 #include <errno.h>
 #include <limits.h>

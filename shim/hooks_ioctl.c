@@ -2,8 +2,8 @@
 /*
  * hooks_ioctl.c - the one hook on a hot path: with KVM each exit to QEMU is an ioctl.
  *
- * KVM's requests pass after one comparison. Only requests of type 'T' (tun and tap, linux/if_tun.h) are looked at; what KVM
- * makes (VMs, vCPUs, devices) is never preserved and told by its name in /proc/self/fd.
+ * KVM's requests pass after one comparison. Only requests of type 'T' (tun and tap, linux/if_tun.h) are looked at; what
+ * KVM makes (VMs, vCPUs, devices) is never preserved and told by its name in /proc/self/fd.
  */
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -18,8 +18,9 @@
 #define TYPE(request) (((request) >> _IOC_TYPESHIFT) & _IOC_TYPEMASK)
 
 /*
- * QEMU attaches a fresh tun descriptor to an interface. In a successor the preserved one is attached already (TUNSETIFF on it
- * would fail with EEXIST): its decoy goes under the fresh number, and the interface is named as the kernel named it.
+ * QEMU attaches a fresh tun descriptor to an interface. In a successor the preserved one is attached already (TUNSETIFF
+ * on it would fail with EEXIST): its decoy goes under the fresh number, and the interface is named as the kernel named
+ * it.
  */
 static bool rebind_tap(int fd, struct ifreq *request)
 {

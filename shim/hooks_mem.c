@@ -2,7 +2,8 @@
 /*
  * hooks_mem.c - mappings and memfds.
  *
- * None of these is called at steady state by QEMU; mmap and munmap are by allocators, so each asks its cheap questions first.
+ * None of these is called at steady state by QEMU; mmap and munmap are by allocators, so each asks its cheap questions
+ * first.
  */
 #include <stdarg.h>
 
@@ -32,8 +33,8 @@ static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offs
 			ram_note_file(ret, len, prot, flags, fd, offset);
 	}
 	/*
-	 * A reservation of address space: PROT_NONE, and not at an address of the caller's choice. QEMU reserves with the file
-	 * itself where that is hugetlbfs (mmap_reserve()), so the descriptor does not matter.
+	 * A reservation of address space: PROT_NONE, and not at an address of the caller's choice. QEMU reserves with
+	 * the file itself where that is hugetlbfs (mmap_reserve()), so the descriptor does not matter.
 	 */
 	if (ret != MAP_FAILED && prot == PROT_NONE && !(flags & MAP_FIXED))
 		ram_note_reserve(ret, len);

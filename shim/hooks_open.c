@@ -2,8 +2,8 @@
 /*
  * hooks_open.c - descriptors that a path is opened for.
  *
- * Each name that libc exports is here: with and without 64, relative to a directory, and the fortified forms that a caller
- * built with -D_FORTIFY_SOURCE uses when it passes no mode.
+ * Each name that libc exports is here: with and without 64, relative to a directory, and the fortified forms that a
+ * caller built with -D_FORTIFY_SOURCE uses when it passes no mode.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include "table.h"
 
 /* O_TMPFILE has a mode too (open(2)). */
-#define NEEDS_MODE(flags) (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE)
+#define NEEDS_MODE(flags) (((flags)&O_CREAT) || ((flags)&O_TMPFILE) == O_TMPFILE)
 
 #define READ_MODE(mode, flags)                       \
 	do {                                         \
@@ -31,8 +31,8 @@
 	} while (0)
 
 /*
- * In a successor: a file that QEMU writes from the start (a log, a serial port's file) is handed over open, at its offset
- * and with what it holds; opening it anew would truncate it. Only a request to write can mean it.
+ * In a successor: a file that QEMU writes from the start (a log, a serial port's file) is handed over open, at its
+ * offset and with what it holds; opening it anew would truncate it. Only a request to write can mean it.
  */
 static int rebind_file(const char *path, int flags)
 {
@@ -203,8 +203,8 @@ SHIM_HOOK FILE *freopen64(const char *path, const char *mode, FILE *stream)
 }
 
 /*
- * libc closes a stream's descriptor with a system call of its own, which no hook of close() sees. A stream in memory has none,
- * and fileno() sets errno then.
+ * libc closes a stream's descriptor with a system call of its own, which no hook of close() sees. A stream in memory
+ * has none, and fileno() sets errno then.
  */
 SHIM_HOOK int fclose(FILE *stream)
 {

@@ -2,9 +2,9 @@
 /*
  * hooks_process.c - the ways out of a program.
  *
- * A successor that gives up before the guest runs leads back to the old binary, from inside its exit(). The hooks stand at
- * the PLT, so that QEMU's exit notifiers, which would unlink the pidfile and run the down script, do not run then. fork and
- * vfork are not hooked: a child is told from the owner by its process id.
+ * A successor that gives up before the guest runs leads back to the old binary, from inside its exit(). The hooks stand
+ * at the PLT, so that QEMU's exit notifiers, which would unlink the pidfile and run the down script, do not run then.
+ * fork and vfork are not hooked: a child is told from the owner by its process id.
  */
 #include "guard.h"
 #include "lifecycle.h"

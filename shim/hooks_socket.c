@@ -2,7 +2,8 @@
 /*
  * hooks_socket.c - sockets: made, bound, accepted, connected, and the two calls that chardevs talk through.
  *
- * sendmsg() and recvmsg() look at a session only where the descriptor is an accepted client; for any other it is one load.
+ * sendmsg() and recvmsg() look at a session only where the descriptor is an accepted client; for any other it is one
+ * load.
  */
 #include <errno.h>
 #include <string.h>
@@ -73,8 +74,8 @@ SHIM_HOOK int listen(int fd, int backlog)
 }
 
 /*
- * A decoy listener has a name that anyone on this host can find, in a namespace without permissions (unix(7), abstract): only what we
- * connected ourselves is let in.
+ * A decoy listener has a name that anyone on this host can find, in a namespace without permissions (unix(7),
+ * abstract): only what we connected ourselves is let in.
  */
 static bool is_stranger(int listener, int fd)
 {

@@ -2,8 +2,9 @@
 /*
  * hooks_tty.c - pseudo terminals, and the settings of the terminal that QEMU was started on.
  *
- * openpty() opens its two descriptors inside libc, where no hook of open() sees them. QEMU reads a terminal's settings once,
- * to restore them when it exits, and makes it raw (chardev/char-stdio.c): a successor would take raw for original.
+ * openpty() opens its two descriptors inside libc, where no hook of open() sees them. QEMU reads a terminal's settings
+ * once, to restore them when it exits, and makes it raw (chardev/char-stdio.c): a successor would take raw for
+ * original.
  */
 #include <string.h>
 

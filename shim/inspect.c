@@ -17,8 +17,8 @@
 #include "slots.h"
 #include "table.h"
 
-#define TUN_MAJOR 10
-#define TUN_MINOR 200
+#define TUN_MAJOR  10
+#define TUN_MINOR  200
 #define PTMX_MAJOR 5
 #define PTMX_MINOR 2
 
@@ -29,14 +29,21 @@ static enum fdkind anonymous_kind(const char *link)
 		const char *prefix;
 		enum fdkind kind;
 	} names[] = {
-		{ "anon_inode:[eventfd]", FDKIND_EVENTFD },   { "anon_inode:[eventpoll]", FDKIND_EPOLL },
-		{ "anon_inode:[signalfd]", FDKIND_SIGNALFD }, { "anon_inode:[timerfd]", FDKIND_TIMERFD },
-		{ "anon_inode:[io_uring]", FDKIND_IO_URING }, { "anon_inode:[pidfd]", FDKIND_PIDFD },
+		{ "anon_inode:[eventfd]", FDKIND_EVENTFD },
+		{ "anon_inode:[eventpoll]", FDKIND_EPOLL },
+		{ "anon_inode:[signalfd]", FDKIND_SIGNALFD },
+		{ "anon_inode:[timerfd]", FDKIND_TIMERFD },
+		{ "anon_inode:[io_uring]", FDKIND_IO_URING },
+		{ "anon_inode:[pidfd]", FDKIND_PIDFD },
 		{ "anon_inode:[userfaultfd]", FDKIND_USERFAULTFD },
-		{ "anon_inode:inotify", FDKIND_INOTIFY },     { "anon_inode:kvm", FDKIND_KVM },
-		{ "anon_inode:[vfio", FDKIND_VFIO },	      { "anon_inode:", FDKIND_ANON },
-		{ "/memfd:", FDKIND_MEMFD },		      { "/dev/kvm", FDKIND_KVM },
-		{ "/dev/vhost-", FDKIND_VHOST },	      { "/dev/vfio/", FDKIND_VFIO },
+		{ "anon_inode:inotify", FDKIND_INOTIFY },
+		{ "anon_inode:kvm", FDKIND_KVM },
+		{ "anon_inode:[vfio", FDKIND_VFIO },
+		{ "anon_inode:", FDKIND_ANON },
+		{ "/memfd:", FDKIND_MEMFD },
+		{ "/dev/kvm", FDKIND_KVM },
+		{ "/dev/vhost-", FDKIND_VHOST },
+		{ "/dev/vfio/", FDKIND_VFIO },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -189,7 +196,8 @@ static void add(int fd, void *opaque)
  * @ret:       malloc'ed, by number; the caller frees it
  * @ret_count: how many
  *
- * Costs some microseconds for each descriptor. What opens or closes meanwhile may be missed or listed with kind FDKIND_NONE.
+ * Costs some microseconds for each descriptor. What opens or closes meanwhile may be missed or listed with kind
+ * FDKIND_NONE.
  *
  * Return: 0 or a negative errno.
  */

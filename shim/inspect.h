@@ -2,8 +2,8 @@
 /*
  * inspect.h - what the kernel says is open, with what the table knows of it.
  *
- * The kernel is the judge: a descriptor without a record (libc's own, io_uring's) is classified by what it is, and a record
- * whose object is not the one that is open is set aside.
+ * The kernel is the judge: a descriptor without a record (libc's own, io_uring's) is classified by what it is, and a
+ * record whose object is not the one that is open is set aside.
  */
 #ifndef CPRSHIM_SHIM_INSPECT_H
 #define CPRSHIM_SHIM_INSPECT_H

@@ -2,7 +2,8 @@
 /*
  * lifecycle.h - the moments in QEMU's life that the loader acts on.
  *
- * Hooks see them; what happens then is the loader's business, which it registers here, so that nothing under shim/ knows it.
+ * Hooks see them; what happens then is the loader's business, which it registers here, so that nothing under shim/
+ * knows it.
  */
 #ifndef CPRSHIM_SHIM_LIFECYCLE_H
 #define CPRSHIM_SHIM_LIFECYCLE_H

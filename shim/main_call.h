@@ -2,9 +2,9 @@
 /*
  * main_call.h - run a function of ours on QEMU's main thread, under its big lock.
  *
- * Some of QEMU's functions may be called nowhere else. QMP's pmemsave opens a file by name on the main thread, with the lock
- * held and no other effect before that (softmmu/cpus.c:qmp_pmemsave): a name that only we know makes the hook of fopen() call
- * the function instead, and the command fails with "no such file", which is what its sender waits for.
+ * Some of QEMU's functions may be called nowhere else. QMP's pmemsave opens a file by name on the main thread, with the
+ * lock held and no other effect before that (softmmu/cpus.c:qmp_pmemsave): a name that only we know makes the hook of
+ * fopen() call the function instead, and the command fails with "no such file", which is what its sender waits for.
  */
 #ifndef CPRSHIM_SHIM_MAIN_CALL_H
 #define CPRSHIM_SHIM_MAIN_CALL_H

@@ -138,7 +138,8 @@ struct preserved *preserved_next(enum fdkind kind)
  * preserved_is_socket_path() - is this the path of a listening socket that QEMU has yet to ask for?
  * @path: as given to unlink()
  *
- * QEMU removes a socket's path before it binds (util/qemu-sockets.c:unix_listen_saddr); the preserved socket's must stay.
+ * QEMU removes a socket's path before it binds (util/qemu-sockets.c:unix_listen_saddr); the preserved socket's must
+ * stay.
  */
 bool preserved_is_socket_path(const char *path)
 {

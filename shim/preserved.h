@@ -2,8 +2,8 @@
 /*
  * preserved.h - in a successor: the descriptors it was given, for hooks to answer QEMU's requests with.
  *
- * The loader fills the list from the CPR state before main(); a hook takes what its request matches. What nobody has taken
- * when the device state is loaded is closed, with a line in the report.
+ * The loader fills the list from the CPR state before main(); a hook takes what its request matches. What nobody has
+ * taken when the device state is loaded is closed, with a line in the report.
  */
 #ifndef CPRSHIM_SHIM_PRESERVED_H
 #define CPRSHIM_SHIM_PRESERVED_H

@@ -19,7 +19,7 @@
 #define PAGE	       4096u
 
 /* Advice that the kernel keeps with the mapping, so that it must be given again after a remap. */
-#define ADVICE_KEPT                                                                                           \
+#define ADVICE_KEPT \
 	(1u << MADV_MERGEABLE | 1u << MADV_HUGEPAGE | 1u << MADV_NOHUGEPAGE | 1u << MADV_DONTDUMP | 1u << MADV_DONTFORK)
 
 static struct ram_map maps[RAM_MAPS];
@@ -80,8 +80,8 @@ static void note(const struct ram_map *map)
  * @prot:  as mmap's
  * @flags: as mmap's
  *
- * Where no memfd can be had the memory is mapped as QEMU asked, and the table is marked incomplete: the guest runs as it
- * would without us, but cannot be updated.
+ * Where no memfd can be had the memory is mapped as QEMU asked, and the table is marked incomplete: the guest runs as
+ * it would without us, but cannot be updated.
  *
  * Return: as mmap's, with errno.
  */
@@ -119,9 +119,9 @@ void *ram_map_anonymous(void *addr, size_t size, int prot, int flags)
  * ram_is_own_file() - does a descriptor lead to a file that QEMU made for guest RAM and that nobody else can open?
  * @fd: QEMU's
  *
- * With -mem-path DIR (softmmu/physmem.c:file_ram_open) it is made by mkstemp() and unlinked at once, and a memfd has no path to
- * begin with. Mapped privately, as QEMU does without share=on, its contents would end with the program; mapped shared, only we can
- * tell the difference. A file of the user's own stays as it was asked for.
+ * With -mem-path DIR (softmmu/physmem.c:file_ram_open) it is made by mkstemp() and unlinked at once, and a memfd has no
+ * path to begin with. Mapped privately, as QEMU does without share=on, its contents would end with the program; mapped
+ * shared, only we can tell the difference. A file of the user's own stays as it was asked for.
  */
 bool ram_is_own_file(int fd)
 {
@@ -211,8 +211,8 @@ void ram_note_unmap(void *addr, size_t size)
  * @advice: as madvise's
  * @ret_rc: what madvise() returns to its caller, with errno, where the answer is true
  *
- * MADV_DONTNEED on a shared mapping neither frees nor clears (madvise(2)); the balloon, free page reporting, virtio-mem and
- * an incoming postcopy rely on both, so it punches a hole.
+ * MADV_DONTNEED on a shared mapping neither frees nor clears (madvise(2)); the balloon, free page reporting, virtio-mem
+ * and an incoming postcopy rely on both, so it punches a hole.
  *
  * Return: true if it has been done here, false if madvise() itself is to be called.
  */

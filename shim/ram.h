@@ -2,12 +2,14 @@
 /*
  * ram.h - the guest's memory: where it is mapped, and from which memfd.
  *
- * QEMU allocates anonymous RAM in two steps (util/mmap-alloc.c, the same from 7.2 to 11): it reserves address space with
- * PROT_NONE, aligned and with a guard page, then maps over it with MAP_FIXED | MAP_ANONYMOUS | MAP_PRIVATE. The second step
- * becomes a shared mapping of a memfd of ours, so that the memory can outlive the program. jemalloc and JITs use the same
- * flags: it is done only for a call from the main program's own code, on a thread that has just reserved that very range.
+ * QEMU allocates anonymous RAM in two steps (util/mmap-alloc.c, the same from 7.2 to 11): it reserves address space
+ * with PROT_NONE, aligned and with a guard page, then maps over it with MAP_FIXED | MAP_ANONYMOUS | MAP_PRIVATE. The
+ * second step becomes a shared mapping of a memfd of ours, so that the memory can outlive the program. jemalloc and
+ * JITs use the same flags: it is done only for a call from the main program's own code, on a thread that has just
+ * reserved that very range.
  *
- * A successor's RAM stays anonymous while it initialises its devices; ram_rebind() then puts the preserved memfds over it.
+ * A successor's RAM stays anonymous while it initialises its devices; ram_rebind() then puts the preserved memfds over
+ * it.
  */
 #ifndef CPRSHIM_SHIM_RAM_H
 #define CPRSHIM_SHIM_RAM_H

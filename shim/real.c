@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 
 /*
- * An allocator that was preloaded too may map memory from inside dlsym() (jemalloc's start-up does). What it needs then is
- * answered by the kernel itself.
+ * An allocator that was preloaded too may map memory from inside dlsym() (jemalloc's start-up does). What it needs then
+ * is answered by the kernel itself.
  */
 static void *raw_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {

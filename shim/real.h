@@ -2,8 +2,8 @@
 /*
  * real.h - libc's own functions, which the hooks stand in front of.
  *
- * real(NAME) is a pointer to the function that NAME would be bound to without us. Any code of the shim that needs a hooked
- * function calls it through real(), so that nothing of ours is ever recorded as QEMU's.
+ * real(NAME) is a pointer to the function that NAME would be bound to without us. Any code of the shim that needs a
+ * hooked function calls it through real(), so that nothing of ours is ever recorded as QEMU's.
  */
 #ifndef CPRSHIM_SHIM_REAL_H
 #define CPRSHIM_SHIM_REAL_H
@@ -55,7 +55,6 @@ extern bool real_resolved;
 void real_resolve(void);
 void *real_symbol(const char *name);
 
-#define real(symbol) \
-	(*(__builtin_expect(real_resolved, true) ? (void)0 : real_resolve(), &real_calls.symbol))
+#define real(symbol) (*(__builtin_expect(real_resolved, true) ? (void)0 : real_resolve(), &real_calls.symbol))
 
 #endif

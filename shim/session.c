@@ -82,8 +82,8 @@ static size_t first_bytes(const struct msghdr *msg, size_t len, char *out, size_
 }
 
 /*
- * A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). Unknown is what may yet
- * become the former.
+ * A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). Unknown is
+ * what may yet become the former.
  */
 static int classify(const char *text, size_t len)
 {
@@ -106,8 +106,8 @@ static int classify(const char *text, size_t len)
 }
 
 /*
- * In negotiation mode the only command that succeeds is qmp_capabilities (monitor/qmp.c:qmp_cap_negotiation_commands), so the
- * first success ends it. What the request enabled stands in the bytes of it that we kept.
+ * In negotiation mode the only command that succeeds is qmp_capabilities (monitor/qmp.c:qmp_cap_negotiation_commands),
+ * so the first success ends it. What the request enabled stands in the bytes of it that we kept.
  */
 static void watch_negotiation(struct session *s, const char *text, size_t len)
 {

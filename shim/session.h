@@ -2,9 +2,9 @@
 /*
  * session.h - what a client on a listening chardev has said and been told, as far as a hand-over needs it.
  *
- * A QMP or HMP session has state inside QEMU that a new QEMU cannot be told: the greeting has been sent, capabilities have
- * been negotiated, half a command may have been read. sendmsg() shows the first two (a QMP monitor's first message is its
- * greeting), recvmsg() the third. Nothing else is looked at, and nothing is kept once it is not needed.
+ * A QMP or HMP session has state inside QEMU that a new QEMU cannot be told: the greeting has been sent, capabilities
+ * have been negotiated, half a command may have been read. sendmsg() shows the first two (a QMP monitor's first message
+ * is its greeting), recvmsg() the third. Nothing else is looked at, and nothing is kept once it is not needed.
  */
 #ifndef CPRSHIM_SHIM_SESSION_H
 #define CPRSHIM_SHIM_SESSION_H

@@ -2,8 +2,8 @@
 /*
  * settings.c - the environment; the only file of the library that reads or changes it.
  *
- * QEMU's children must not be preloaded with us, and must get the user's own LD_PRELOAD byte for byte. The value is a list
- * with ':' or ' ' between its entries (ld.so(8)); ours is taken out together with one separator.
+ * QEMU's children must not be preloaded with us, and must get the user's own LD_PRELOAD byte for byte. The value is a
+ * list with ':' or ' ' between its entries (ld.so(8)); ours is taken out together with one separator.
  */
 #include "settings.h"
 
@@ -73,8 +73,8 @@ void settings_read(char *const envp[])
 		settings.method = method;
 	settings.rundir = env_find(envp, "CPRSHIM_RUNDIR");
 	settings.runtime_dir = env_find(envp, "XDG_RUNTIME_DIR");
-	settings.timeout_s = (unsigned int)parse_number(env_find(envp, "CPRSHIM_TIMEOUT"), 1, TIMEOUT_MAX_S,
-							TIMEOUT_DEFAULT_S);
+	settings.timeout_s =
+		(unsigned int)parse_number(env_find(envp, "CPRSHIM_TIMEOUT"), 1, TIMEOUT_MAX_S, TIMEOUT_DEFAULT_S);
 	settings.log_level = parse_level(env_find(envp, "CPRSHIM_LOG"));
 	settings.log_file = env_find(envp, "CPRSHIM_LOGFILE");
 	settings.fault = env_find(envp, "CPRSHIM_FAULT");

@@ -2,9 +2,9 @@
 /*
  * table.h - the live descriptor table of this process.
  *
- * The functions that note and forget are called by hooks, between guard_enter() and guard_leave(). They take a short lock
- * that a signal handler of the same thread finds taken: the change is then not recorded but noted as missed, and the
- * reconciliation before an update (shim/inspect.h) asks the kernel. They keep errno.
+ * The functions that note and forget are called by hooks, between guard_enter() and guard_leave(). They take a short
+ * lock that a signal handler of the same thread finds taken: the change is then not recorded but noted as missed, and
+ * the reconciliation before an update (shim/inspect.h) asks the kernel. They keep errno.
  */
 #ifndef CPRSHIM_SHIM_TABLE_H
 #define CPRSHIM_SHIM_TABLE_H

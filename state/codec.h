@@ -2,8 +2,8 @@
 /*
  * codec.h - bounded reading and writing of little- and big-endian fields.
  *
- * Both sides carry a "failed" flag, so that a caller checks once at the end. A reader never goes past its end; after a failure
- * it gives zeros and empty strings.
+ * Both sides carry a "failed" flag, so that a caller checks once at the end. A reader never goes past its end; after a
+ * failure it gives zeros and empty strings.
  */
 #ifndef CPRSHIM_STATE_CODEC_H
 #define CPRSHIM_STATE_CODEC_H

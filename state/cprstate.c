@@ -31,7 +31,7 @@ static void record_end(struct codec_writer *w, size_t start)
 		patch_u32(w, start - 4, (uint32_t)(w->len - start));
 }
 
-#define RECORD(number, name, max)                                                  \
+#define RECORD(number, name, max)                                                      \
 	void cprstate_put_##name(struct codec_writer *w, const struct cpr_##name *rec) \
 	{                                                                              \
 		size_t start = record_begin(w, (number));
@@ -41,7 +41,7 @@ static void record_end(struct codec_writer *w, size_t start)
 #define STR(field)   codec_put_str(w, rec->field);
 #define BYTES(field) codec_put_bytes(w, rec->field);
 #define END(name)             \
-		record_end(w, start); \
+	record_end(w, start); \
 	}
 #include "records.def"
 #undef RECORD
@@ -52,20 +52,20 @@ static void record_end(struct codec_writer *w, size_t start)
 #undef BYTES
 #undef END
 
-#define RECORD(number, name, max)                                                       \
-	static int get_##name(struct codec_reader *r, struct cprstate *state)           \
-	{                                                                               \
-		struct cpr_##name *rec = &state->name[state->name##_count];             \
+#define RECORD(number, name, max)                                                          \
+	static int get_##name(struct codec_reader *r, struct cprstate *state)              \
+	{                                                                                  \
+		struct cpr_##name *rec = &state->name[state->name##_count];                \
 		if (state->name##_count == (sizeof(state->name) / sizeof(state->name[0]))) \
-			return -E2BIG;                                                  \
+			return -E2BIG;                                                     \
 		state->name##_count++;
 #define U32(field)   rec->field = codec_get_u32(r);
 #define I32(field)   rec->field = (int32_t)codec_get_u32(r);
 #define U64(field)   rec->field = codec_get_u64(r);
 #define STR(field)   rec->field = codec_get_str(r);
 #define BYTES(field) rec->field = codec_get_bytes(r);
-#define END(name)                                                \
-		return r->failed || r->at != r->size ? -EBADMSG : 0; \
+#define END(name)                                            \
+	return r->failed || r->at != r->size ? -EBADMSG : 0; \
 	}
 #include "records.def"
 #undef RECORD
@@ -158,7 +158,8 @@ static int decode_record(struct cprstate *ret, struct codec_reader *r, const cha
 		if (decoders[i].type != type)
 			continue;
 		int rc = decoders[i].get(&part, ret);
-		*ret_why = rc == -E2BIG ? "it has too many records of one type" : "a record does not hold what its type says";
+		*ret_why = rc == -E2BIG ? "it has too many records of one type"
+					: "a record does not hold what its type says";
 		return rc;
 	}
 	*ret_why = "it has a record of a type that this version does not know and must understand";
@@ -198,7 +199,8 @@ static int decode_header(struct codec_reader *r, size_t len, uint32_t *ret_recor
  * @len:     how many
  * @ret_why: on failure: what is wrong with it, a constant half sentence about "it"
  *
- * Return: 0, -EBADMSG where it is malformed, -EPROTONOSUPPORT where it is of another version, -E2BIG where a limit is passed.
+ * Return: 0, -EBADMSG where it is malformed, -EPROTONOSUPPORT where it is of another version, -E2BIG where a limit is
+ * passed.
  */
 int cprstate_decode(struct cprstate *ret, const uint8_t *buf, size_t len, const char **ret_why)
 {
@@ -212,7 +214,8 @@ int cprstate_decode(struct cprstate *ret, const uint8_t *buf, size_t len, const 
 	if (rc)
 		return rc;
 	*ret_why = "a record is missing";
-	if (n != records || ret->vm_count != 1 || ret->shim_count != 1 || ret->binary_count != 2 || ret->stream_count != 1)
+	if (n != records || ret->vm_count != 1 || ret->shim_count != 1 || ret->binary_count != 2 ||
+	    ret->stream_count != 1)
 		return -EBADMSG;
 	return 0;
 }

@@ -2,8 +2,9 @@
 /*
  * cprstate.h - what one program leaves for the next across an exec, in a sealed memfd.
  *
- * A header, then records of a type, a length and fields (docs/state-format.md). state/records.def names them once; from it come
- * the structs, the writers, the decoder and its limits. A decoded state points into the bytes it was decoded from.
+ * A header, then records of a type, a length and fields (docs/state-format.md). state/records.def names them once; from
+ * it come the structs, the writers, the decoder and its limits. A decoded state points into the bytes it was decoded
+ * from.
  */
 #ifndef CPRSHIM_STATE_CPRSTATE_H
 #define CPRSHIM_STATE_CPRSTATE_H
@@ -58,7 +59,7 @@
 
 /* struct cprstate - all records, by type, in the order in which they stood: NAME[], NAME_count */
 struct cprstate {
-#define RECORD(number, name, max)     \
+#define RECORD(number, name, max)    \
 	struct cpr_##name name[max]; \
 	uint32_t name##_count;
 #include "records.def"

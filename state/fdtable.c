@@ -212,8 +212,8 @@ static int snapshot_check(const struct fdtable *t)
  * The copy is taken while the VMM goes on writing; it is checked only once it is private. Text in it may still hold any
  * byte: whoever prints it escapes it.
  *
- * Return: 0, -EBADMSG where it is no valid table, -EPROTONOSUPPORT for another version, -EAGAIN where no quiet moment was
- * found.
+ * Return: 0, -EBADMSG where it is no valid table, -EPROTONOSUPPORT for another version, -EAGAIN where no quiet moment
+ * was found.
  */
 int fdtable_snapshot(struct fdtable *ret, const void *from, size_t len)
 {

@@ -2,15 +2,15 @@
 /*
  * fdtable.h - the descriptor table: what only the process itself can tell about its descriptors.
  *
- * The kernel knows which descriptors are open, QEMU knows which it needs. A record adds what neither can tell later: which
- * call made the descriptor, from what, and on whose behalf. The table is an array indexed by descriptor number in memory
- * that the caller gives.
+ * The kernel knows which descriptors are open, QEMU knows which it needs. A record adds what neither can tell later:
+ * which call made the descriptor, from what, and on whose behalf. The table is an array indexed by descriptor number in
+ * memory that the caller gives.
  *
- * The same layout serves twice. The VMM keeps its table in private memory, which only the owning process writes; after each
- * change it copies the changed record into a second table in a shared memfd, the published copy. The copy has a sequence
- * number that is odd while a write is under way (a seqlock) and a checksum that is the exclusive or of every record's hash,
- * so that a change costs the same whatever the table's size. A reader takes a private copy with fdtable_snapshot(), which
- * checks all of it: the writer is a VMM, and a VMM may have been taken over by its guest.
+ * The same layout serves twice. The VMM keeps its table in private memory, which only the owning process writes; after
+ * each change it copies the changed record into a second table in a shared memfd, the published copy. The copy has a
+ * sequence number that is odd while a write is under way (a seqlock) and a checksum that is the exclusive or of every
+ * record's hash, so that a change costs the same whatever the table's size. A reader takes a private copy with
+ * fdtable_snapshot(), which checks all of it: the writer is a VMM, and a VMM may have been taken over by its guest.
  *
  * No function here makes a system call, allocates or locks. Writers serialise themselves.
  */
@@ -21,11 +21,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FDTABLE_MAGIC	 UINT64_C(0x454c424154525043) /* "CPRTABLE" in memory on a little-endian machine */
-#define FDTABLE_VERSION	 1u
-#define FDTABLE_SLOTS	 16384u /* descriptors with a higher number are not recorded: the table is then incomplete */
-#define FDTABLE_DETAIL	 112u	/* holds any struct sockaddr_un (110 bytes) */
-#define FDTABLE_REASON	 160u
+#define FDTABLE_MAGIC	UINT64_C(0x454c424154525043) /* "CPRTABLE" in memory on a little-endian machine */
+#define FDTABLE_VERSION 1u
+#define FDTABLE_SLOTS	16384u /* descriptors with a higher number are not recorded: the table is then incomplete */
+#define FDTABLE_DETAIL	112u   /* holds any struct sockaddr_un (110 bytes) */
+#define FDTABLE_REASON	160u
 /* Name of the memfd with the published copy, as it stands in /proc/PID/fd. */
 #define FDTABLE_MEMFD_NAME "cprshim-table"
 

@@ -2,9 +2,9 @@
 /*
  * journal.h - what happens during one update, in a shared memfd that both programs map.
  *
- * The CPR state is sealed before the exec; what comes after it is noted here, with plain stores, so that a signal handler can
- * do it too: how far the update is, when each phase ended, and the commit mark. Once the mark is set the device state is never
- * loaded again: old devices over newer RAM are accepted by QEMU without a word.
+ * The CPR state is sealed before the exec; what comes after it is noted here, with plain stores, so that a signal
+ * handler can do it too: how far the update is, when each phase ended, and the commit mark. Once the mark is set the
+ * device state is never loaded again: old devices over newer RAM are accepted by QEMU without a word.
  */
 #ifndef CPRSHIM_STATE_JOURNAL_H
 #define CPRSHIM_STATE_JOURNAL_H
@@ -19,12 +19,12 @@ enum journal_moment {
 	JOURNAL_STOPPING, /* "stop" is sent: the guest may have run its last instruction */
 	JOURNAL_STOPPED,
 	JOURNAL_SAVED,
-	JOURNAL_EXEC,	  /* right before execveat() */
-	JOURNAL_STARTED,  /* the successor's entry, before main() */
-	JOURNAL_UP,	  /* the successor's monitor has answered */
+	JOURNAL_EXEC,	 /* right before execveat() */
+	JOURNAL_STARTED, /* the successor's entry, before main() */
+	JOURNAL_UP,	 /* the successor's monitor has answered */
 	JOURNAL_REMAPPED,
 	JOURNAL_LOADED,
-	JOURNAL_RUNNING,  /* "cont" has been answered */
+	JOURNAL_RUNNING, /* "cont" has been answered */
 	JOURNAL_MOMENTS
 };
 
@@ -32,10 +32,12 @@ struct journal {
 	uint64_t magic;
 	uint32_t committed; /* the commit mark */
 	uint32_t attempt;   /* execs so far: 1 is the successor, 2 the way back */
-	/* Processes that hold the last programs' memory (loader/execute.h), by attempt: 0 before it, 1 on the way back. */
+	/*
+	 * Processes that hold the last programs' memory (loader/execute.h), by attempt: 0 before it, 1 on the way back.
+	 */
 	int32_t holder[2];
 	uint64_t moment[JOURNAL_MOMENTS]; /* CLOCK_MONOTONIC, nanoseconds; of the way back once that has begun */
-	char reason[JOURNAL_REASON]; /* why it went back */
+	char reason[JOURNAL_REASON];	  /* why it went back */
 };
 
 #endif

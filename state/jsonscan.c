@@ -139,8 +139,8 @@ static bool is_over(const struct jsonscan *scan)
  * @scan: all-zero at first
  * @byte: the next byte of the stream
  *
- * White space between values is no part of any, nor is what QEMU skips after an error. A number or word that stands by itself
- * ends with the byte after it, which may begin the next value.
+ * White space between values is no part of any, nor is what QEMU skips after an error. A number or word that stands by
+ * itself ends with the byte after it, which may begin the next value.
  *
  * Return: JSONSCAN_END if the byte ends an outermost value, or makes QEMU give up on it.
  */

@@ -3,9 +3,10 @@
  * jsonscan.h - finds where a JSON value ends in a stream of bytes, and nothing else.
  *
  * QMP has no framing: a message ends where its outermost brace closes. A monitor connection is handed over between two
- * messages, so the shim must know, for each byte that QEMU has read, whether it was a message's last one. Parsing proper is
- * jansson's. The scanner follows QEMU's lexer and streamer (qobject/json-lexer.c, json-streamer.c), also in what they take for a
- * string and in how they come back from a client's mistake: an error ends the message, whatever is still open in it.
+ * messages, so the shim must know, for each byte that QEMU has read, whether it was a message's last one. Parsing
+ * proper is jansson's. The scanner follows QEMU's lexer and streamer (qobject/json-lexer.c, json-streamer.c), also in
+ * what they take for a string and in how they come back from a client's mistake: an error ends the message, whatever is
+ * still open in it.
  */
 #ifndef CPRSHIM_STATE_JSONSCAN_H
 #define CPRSHIM_STATE_JSONSCAN_H

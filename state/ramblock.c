@@ -12,8 +12,8 @@
 #define PAGE 4096u
 
 /*
- * A line is: name, page size (a number and a unit), offset, used, total, and from 8.1 on address and "ro" or "rw". A name may
- * be empty and never holds a space, so the fields are counted from the right of the page size's unit.
+ * A line is: name, page size (a number and a unit), offset, used, total, and from 8.1 on address and "ro" or "rw". A
+ * name may be empty and never holds a space, so the fields are counted from the right of the page size's unit.
  */
 static bool parse_line(const char *line, size_t len, struct ramblock *ret)
 {
@@ -77,8 +77,8 @@ static uint64_t page_round(uint64_t size)
 }
 
 /*
- * The mapping of block @index by order of creation. That order tells something only where every mapping of this size is a
- * block's and every block's mapping is there: else NULL.
+ * The mapping of block @index by order of creation. That order tells something only where every mapping of this size is
+ * a block's and every block's mapping is there: else NULL.
  */
 static const struct ramblock_mapping *by_order(const struct ramblock *blocks, size_t count, size_t index,
 					       const struct ramblock_mapping *maps, size_t map_count)

@@ -2,8 +2,8 @@
 /*
  * ramblock.h - QEMU's list of RAM blocks, as "info ramblock" prints it, and which mapping belongs to which block.
  *
- * A block's name says what it is, whatever its place in the list. QEMU from 8.1 on prints where each block is mapped; older ones
- * do not, but keep their list sorted "from biggest to smallest", a new block before the first smaller one
+ * A block's name says what it is, whatever its place in the list. QEMU from 8.1 on prints where each block is mapped;
+ * older ones do not, but keep their list sorted "from biggest to smallest", a new block before the first smaller one
  * (softmmu/physmem.c:ram_block_add), so that blocks of one size stand in the order in which they were made.
  */
 #ifndef CPRSHIM_STATE_RAMBLOCK_H

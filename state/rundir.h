@@ -4,7 +4,7 @@
 #define CPRSHIM_STATE_RUNDIR_H
 
 #define RUNDIR_DEFAULT "/run/cprshim"
-#define RUNDIR_USER    "cprshim"   /* below XDG_RUNTIME_DIR, where the default cannot be written */
+#define RUNDIR_USER    "cprshim" /* below XDG_RUNTIME_DIR, where the default cannot be written */
 #define RUNDIR_SOCKET  "%d.sock" /* by process id, as the VM sees itself */
 
 #endif

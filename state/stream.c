@@ -49,7 +49,10 @@ int stream_check_saved(const uint8_t *saved, size_t len)
 	if (len < STREAM_HEADER + 1 + FOOTER_BYTES + 1 || get_be32(saved) != VM_FILE_MAGIC ||
 	    get_be32(saved + 4) != VM_FILE_VERSION)
 		return -EBADMSG;
-	/* Full sections follow, the last with a footer (machine types up to 2.3 have none); the end-of-file byte ends it. */
+	/*
+	 * Full sections follow, the last with a footer (machine types up to 2.3 have none); the end-of-file byte ends
+	 * it.
+	 */
 	if (saved[STREAM_HEADER] != SECTION_FULL || saved[len - 1 - FOOTER_BYTES] != SECTION_FOOTER ||
 	    saved[len - 1] != 0)
 		return -EBADMSG;
@@ -86,8 +89,8 @@ static int put_blocks(struct codec_writer *w, const struct stream_block *blocks,
  * @count:   how many
  * @ret_len: bytes written
  *
- * The saved state follows from its byte STREAM_HEADER on. The "ram" section has a setup part and no pages, so the loading QEMU
- * checks and resizes blocks and touches no contents.
+ * The saved state follows from its byte STREAM_HEADER on. The "ram" section has a setup part and no pages, so the
+ * loading QEMU checks and resizes blocks and touches no contents.
  *
  * Return: 0, -EINVAL for a name or size that the format cannot hold, -ENOSPC.
  */

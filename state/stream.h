@@ -3,9 +3,9 @@
  * stream.h - QEMU's migration stream: what must be put around saved device state so that it loads like a migration.
  *
  * xen-save-devices-state writes the header and the devices' sections only. A loading QEMU also wants the machine type
- * ("configuration section"), checks and resizes RAM blocks by the list that the "ram" section starts with, and warns where no
- * description of the state follows. The layout is the same in QEMU 7.2 to 11.1: migration/savevm.c (qemu_savevm_state_header,
- * qemu_save_device_state), migration/ram.c (ram_save_setup, parse_ramblocks).
+ * ("configuration section"), checks and resizes RAM blocks by the list that the "ram" section starts with, and warns
+ * where no description of the state follows. The layout is the same in QEMU 7.2 to 11.1: migration/savevm.c
+ * (qemu_savevm_state_header, qemu_save_device_state), migration/ram.c (ram_save_setup, parse_ramblocks).
  */
 #ifndef CPRSHIM_STATE_STREAM_H
 #define CPRSHIM_STATE_STREAM_H

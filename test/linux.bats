@@ -244,9 +244,9 @@ disk_test() {
 	local warnings
 	warnings=$(guest_warnings)
 	update_vm new
-	let_guest_work 1
+	disk_goes_on
 	update_vm old
-	let_guest_work 1
+	disk_goes_on
 	[ "$(guest_warnings)" = "$warnings" ]
 	[ "$(guest_status bad)" = 0 ]
 	uptime_is_steady
@@ -255,12 +255,18 @@ disk_test() {
 	disk_is_whole "$VM_DIR/disk" "$format"
 }
 
-@test "raw disk, cache=none, aio=native" {
-	disk_test raw cache=none,aio=native -device virtio-blk-pci,drive=disk0
+# Requests that the guest makes are answered: it has written for a second more.
+disk_goes_on() {
+	wait_for 20 more_answers "$(answers 'DISK ok')" 'DISK ok'
 }
 
-@test "raw disk, cache=none, aio=io_uring, in an iothread" {
-	disk_test raw cache=none,aio=io_uring -object iothread,id=io0 -device virtio-blk-pci,drive=disk0,iothread=io0
+@test "raw disk, cache=none, aio=native, in an iothread" {
+	disk_test raw cache=none,aio=native -object iothread,id=io0 -device virtio-blk-pci,drive=disk0,iothread=io0
+}
+
+# Not in an iothread: there, Debian's QEMU 10.0.2 without the shim loses completions of io_uring at a plain stop and cont.
+@test "raw disk, cache=none, aio=io_uring" {
+	disk_test raw cache=none,aio=io_uring -device virtio-blk-pci,drive=disk0
 }
 
 @test "qcow2 disk, cache=none, aio=threads, in an iothread, discard" {

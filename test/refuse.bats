@@ -161,15 +161,6 @@ laden_reasons=('^QEMU: .*vmdk' '^QEMU: .*nvme' 'snapshot=on' 'vl\..* not found' 
 	stop_serial_client
 }
 
-# A process that is not root, with a capability that is permitted but not ambient.
-KEEP_CAPABILITY='
-import ctypes, os, sys
-libc = ctypes.CDLL(None)
-PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
-assert libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
-os.execvp(sys.argv[1], sys.argv[1:])
-'
-
 @test "a user without privileges: updated" {
 	chown -R nobody "$VM_DIR"
 	VM_WRAPPER=(setpriv --reuid nobody --clear-groups --inh-caps=-all)
@@ -391,8 +382,6 @@ connections_pending() { [ "$(pending_connections)" -ge "$1" ]; }
 
 @test "two updates at once: one is done, the other is refused" {
 	boot_guest -M $MACHINE
-	local inode
-	inode=$(stat -Lc %i "/proc/$VM_PID/exe")
 	# Both requests lie there before the VM can look at the first.
 	kill -STOP "$VM_PID"
 	start_background "$VM_DIR/first.json" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --json --binary "$QEMU_NEW" "$VM_PID"
@@ -403,8 +392,9 @@ connections_pending() { [ "$(pending_connections)" -ge "$1" ]; }
 	kill -CONT "$VM_PID"
 	wait_for 20 is_gone "$first"
 	wait_for 20 is_gone "$second"
-	[ "$(cat "$VM_DIR/first.json" "$VM_DIR/second.json" | jq -r .outcome | sort | xargs)" = "refused updated" ]
-	cat "$VM_DIR/first.json" "$VM_DIR/second.json" | jq -e 'select(.outcome == "refused") | .reasons == ["an update was already in progress"]'
+	[ "$(jq -r .outcome "$VM_DIR/first.json" "$VM_DIR/second.json" | sort | xargs)" = "refused updated" ]
+	jq -es 'map(select(.outcome == "refused") | .reasons) == [["an update was already in progress"]]' \
+		"$VM_DIR/first.json" "$VM_DIR/second.json"
 	[ "$(update_history | jq 'map(select(.outcome == "updated")) | length')" -eq 1 ]
 	guest_alive
 	updatable old
@@ -427,10 +417,8 @@ connections_pending() { [ "$(pending_connections)" -ge "$1" ]; }
 
 @test "SIGUSR2 while an update is under way is ignored" {
 	boot_guest -M $MACHINE
-	local i
-
 	kill -USR2 "$VM_PID"
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		sleep 0.01
 		kill -USR2 "$VM_PID"
 	done
@@ -477,7 +465,7 @@ make_bad_binaries() {
 	local elf
 
 	mkdir "$VM_DIR/bad"
-	cd "$VM_DIR/bad"
+	cd "$VM_DIR/bad" || return 1
 	mkdir directory
 	cp "$QEMU_OLD" not-executable
 	chmod 644 not-executable
@@ -504,7 +492,7 @@ make_bad_binaries() {
 		"${CC:-gcc}" -o "$elf" program.c ./libgone.so
 	done
 	rm libgone.so
-	cd "$OLDPWD"
+	cd "$OLDPWD" || return 1
 }
 
 @test "binaries that cannot replace it are refused, each with its sentence" {

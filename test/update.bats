@@ -67,7 +67,7 @@ end_watch() {
 in_second_vm() {
 	local dir=$VM_DIR/second
 	local VM_DIR=$dir VM_PID=${SECOND_PID:-} VM_LOG=$dir/qemu.log VM_QMP=$dir/qmp.sock
-	local VM_CTL=$dir/ctl.sock VM_SERIAL=$dir/serial.sock SERIAL_PID= rc=0
+	local VM_CTL=$dir/ctl.sock VM_SERIAL=$dir/serial.sock SERIAL_PID="" rc=0
 
 	mkdir -p "$VM_DIR/run"
 	"$@" || rc=$?

@@ -6,8 +6,8 @@
  *		test/fuzz/fuzz_cprstate.c state/cprstate.c state/codec.c
  *	mkdir corpus && cp test/golden/v1-sample.bin corpus && ./fuzz -max_len=65536 corpus
  *
- * The header's length and checksum are made to fit, so that the fuzzer reaches what comes after them. All that an accepted
- * state points to is read.
+ * The header's length and checksum are made to fit, so that the fuzzer reaches what comes after them. All that an
+ * accepted state points to is read.
  */
 #include "state/cprstate.h"
 

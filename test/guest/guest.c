@@ -41,18 +41,18 @@ enum {
 
 /* Multiboot header: flags 3 = modules page aligned, memory map wanted. */
 __asm__(".section .multiboot, \"a\"\n"
-        ".align 4\n"
-        ".long 0x1badb002, 3, -(0x1badb002 + 3)\n"
-        ".text\n"
-        ".globl _start\n"
-        "_start:\n"
-        "	cli\n"
-        "	mov $stack_top, %esp\n"
-        "	push %ebx\n"
-        "	call guest_main\n"
-        ".local stack\n"
-        ".comm stack, 16384, 16\n"
-        ".set stack_top, stack + 16384\n");
+	".align 4\n"
+	".long 0x1badb002, 3, -(0x1badb002 + 3)\n"
+	".text\n"
+	".globl _start\n"
+	"_start:\n"
+	"	cli\n"
+	"	mov $stack_top, %esp\n"
+	"	push %ebx\n"
+	"	call guest_main\n"
+	".local stack\n"
+	".comm stack, 16384, 16\n"
+	".set stack_top, stack + 16384\n");
 
 /*
  * Interrupts are let in only inside these two functions, and then the handler returns to the caller of the function
@@ -60,69 +60,70 @@ __asm__(".section .multiboot, \"a\"\n"
  * IRET in protected mode.
  */
 __asm__("sleep:\n"
-        "	sti\n"
-        "	hlt\n"
-        "	cli\n"
-        "	ret\n"
-        "let_interrupts_in:\n"
-        "	mov $0x3fd, %dx\n"
-        "	sti\n"
-        "	in %dx, %al\n" /* the emulator delivers an interrupt only after it was left */
-        "	cli\n"
-        "	ret\n"
-        "on_tick:\n"
-        "	incl ticks\n"
-        "on_serial:\n"
-        "	mov $0x20, %al\n"
-        "	out %al, $0x20\n"
-        "on_spurious:\n"
-        "	add $12, %esp\n"
-        "	ret\n"
-        "exception_table:\n"
-        ".rept 32\n"
-        "	call 1f\n" /* five bytes: the return address tells the vector */
-        ".endr\n"
-        "1:	call die_of_exception\n");
+	"	sti\n"
+	"	hlt\n"
+	"	cli\n"
+	"	ret\n"
+	"let_interrupts_in:\n"
+	"	mov $0x3fd, %dx\n"
+	"	sti\n"
+	"	in %dx, %al\n" /* the emulator delivers an interrupt only after it was left */
+	"	cli\n"
+	"	ret\n"
+	"on_tick:\n"
+	"	incl ticks\n"
+	"on_serial:\n"
+	"	mov $0x20, %al\n"
+	"	out %al, $0x20\n"
+	"on_spurious:\n"
+	"	add $12, %esp\n"
+	"	ret\n"
+	"exception_table:\n"
+	".rept 32\n"
+	"	call 1f\n" /* five bytes: the return address tells the vector */
+	".endr\n"
+	"1:	call die_of_exception\n");
 
 /* Where a secondary CPU starts, in real mode; copied to AP_TRAMPOLINE, hence addresses relative to ap_start. */
 __asm__(".globl ap_start, ap_end\n"
-        ".code16\n"
-        "ap_start:\n"
-        "	cli\n"
-        "	xor %ax, %ax\n"
-        "	mov %ax, %ds\n"
-        "	lgdtl 0x8000 + ap_gdt_ptr - ap_start\n"
-        "	mov %cr0, %eax\n"
-        "	or $1, %al\n"
-        "	mov %eax, %cr0\n"
-        "	ljmpl $8, $ap_protected\n"
-        ".align 4\n"
-        "ap_gdt_ptr:\n"
-        "	.word 23\n"
-        "	.long gdt\n"
-        "ap_end:\n"
-        ".code32\n"
-        "ap_protected:\n"
-        "	mov $16, %ax\n"
-        "	mov %ax, %ds\n"
-        "	mov %ax, %es\n"
-        "	mov %ax, %ss\n"
-        "	mov $1, %ebx\n"
-        "	lock xadd %ebx, ap_count\n"
-        /* Counts in a register and in RAM: one that falls behind the other was not restored. */
-        "	xor %ecx, %ecx\n"
-        "1:	pause\n"
-        "	cmp %ecx, ap_counter(,%ebx,4)\n"
-        "	jne 2f\n"
-        "	inc %ecx\n"
-        "	mov %ecx, ap_counter(,%ebx,4)\n"
-        "	jmp 1b\n"
-        "2:	lock incl ap_bad\n"
-        "	mov ap_counter(,%ebx,4), %ecx\n"
-        "	jmp 1b\n");
+	".code16\n"
+	"ap_start:\n"
+	"	cli\n"
+	"	xor %ax, %ax\n"
+	"	mov %ax, %ds\n"
+	"	lgdtl 0x8000 + ap_gdt_ptr - ap_start\n"
+	"	mov %cr0, %eax\n"
+	"	or $1, %al\n"
+	"	mov %eax, %cr0\n"
+	"	ljmpl $8, $ap_protected\n"
+	".align 4\n"
+	"ap_gdt_ptr:\n"
+	"	.word 23\n"
+	"	.long gdt\n"
+	"ap_end:\n"
+	".code32\n"
+	"ap_protected:\n"
+	"	mov $16, %ax\n"
+	"	mov %ax, %ds\n"
+	"	mov %ax, %es\n"
+	"	mov %ax, %ss\n"
+	"	mov $1, %ebx\n"
+	"	lock xadd %ebx, ap_count\n"
+	/* Counts in a register and in RAM: one that falls behind the other was not restored. */
+	"	xor %ecx, %ecx\n"
+	"1:	pause\n"
+	"	cmp %ecx, ap_counter(,%ebx,4)\n"
+	"	jne 2f\n"
+	"	inc %ecx\n"
+	"	mov %ecx, ap_counter(,%ebx,4)\n"
+	"	jmp 1b\n"
+	"2:	lock incl ap_bad\n"
+	"	mov ap_counter(,%ebx,4), %ecx\n"
+	"	jmp 1b\n");
 
 struct multiboot_info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length,
+		mmap_addr;
 };
 
 struct multiboot_mmap {
@@ -145,7 +146,7 @@ struct range {
 };
 
 /* Used by name in the assembly above. */
-__attribute__((used)) uint64_t gdt[3] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
+__attribute__((used)) uint64_t gdt[3] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
 __attribute__((used)) volatile uint32_t ap_counter[AP_MAX];
 __attribute__((used)) volatile uint32_t ap_count, ap_bad;
 __attribute__((used)) volatile uint32_t ticks;
@@ -257,12 +258,12 @@ static void set_gate(uint32_t vector, const void *handler)
 {
 	uint32_t address = (uint32_t)handler;
 
-	idt[vector] = (struct gate){(uint16_t)address, 8, 0x8e00, (uint16_t)(address >> 16)};
+	idt[vector] = (struct gate){ (uint16_t)address, 8, 0x8e00, (uint16_t)(address >> 16) };
 }
 
 /* Prints the vector, then the error code (where there is one), EIP, CS and EFLAGS. */
 __attribute__((used, noreturn)) void die_of_exception(const char *stub_end, uint32_t stack0, uint32_t stack1,
-                                                      uint32_t stack2)
+						      uint32_t stack2)
 {
 	put_text("X");
 	put_number((uint32_t)(stub_end - exception_table) / EXCEPTION_STUB - 1);
@@ -279,8 +280,8 @@ __attribute__((used, noreturn)) void die_of_exception(const char *stub_end, uint
 
 static void set_up_interrupts(void)
 {
-	struct table_pointer gdt_pointer = {sizeof(gdt) - 1, (uint32_t)gdt};
-	struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint32_t)idt};
+	struct table_pointer gdt_pointer = { sizeof(gdt) - 1, (uint32_t)gdt };
+	struct table_pointer idt_pointer = { sizeof(idt) - 1, (uint32_t)idt };
 
 	for (uint32_t i = 0; i < EXCEPTIONS; i++)
 		set_gate(i, exception_table + EXCEPTION_STUB * i);
@@ -289,13 +290,13 @@ static void set_up_interrupts(void)
 	set_gate(0x20, on_tick);
 	set_gate(0x24, on_serial);
 	__asm__ volatile("lgdt %0\n"
-	                 "ljmp $8, $1f\n"
-	                 "1: mov %2, %%ds\n"
-	                 "mov %2, %%es\n"
-	                 "mov %2, %%ss\n"
-	                 "lidt %1"
-	                 :
-	                 : "m"(gdt_pointer), "m"(idt_pointer), "r"((uint16_t)16));
+			 "ljmp $8, $1f\n"
+			 "1: mov %2, %%ds\n"
+			 "mov %2, %%es\n"
+			 "mov %2, %%ss\n"
+			 "lidt %1"
+			 :
+			 : "m"(gdt_pointer), "m"(idt_pointer), "r"((uint16_t)16));
 
 	/* Both 8259 to vectors 0x20 and 0x28; only the timer and COM1 are let through. */
 	outb(0x20, 0x11);
@@ -402,7 +403,7 @@ static void read_memory_map(const struct multiboot_info *info)
 		if (from < TOUCH_BASE)
 			from = TOUCH_BASE;
 		if (entry->type == 1 && to > from)
-			ram[ram_ranges++] = (struct range){from, to & ~4095ULL};
+			ram[ram_ranges++] = (struct range){ from, to & ~4095ULL };
 		at += entry->size + 4;
 	}
 }
@@ -422,25 +423,25 @@ static void open_window(uint64_t address)
 	page_directory_pointers[0] = (uint32_t)low_directory | 1;
 	page_directory_pointers[3] = (uint32_t)window_directory | 1;
 	__asm__ volatile("mov %%cr4, %%eax\n"
-	                 "or $0x20, %%eax\n"
-	                 "mov %%eax, %%cr4\n"
-	                 "mov %0, %%cr3\n"
-	                 "mov %%cr0, %%eax\n"
-	                 "or $0x80000000, %%eax\n"
-	                 "mov %%eax, %%cr0\n"
-	                 :
-	                 : "r"(page_directory_pointers)
-	                 : "eax", "memory");
+			 "or $0x20, %%eax\n"
+			 "mov %%eax, %%cr4\n"
+			 "mov %0, %%cr3\n"
+			 "mov %%cr0, %%eax\n"
+			 "or $0x80000000, %%eax\n"
+			 "mov %%eax, %%cr0\n"
+			 :
+			 : "r"(page_directory_pointers)
+			 : "eax", "memory");
 }
 
 static void close_window(void)
 {
 	__asm__ volatile("mov %%cr0, %%eax\n"
-	                 "and $0x7fffffff, %%eax\n"
-	                 "mov %%eax, %%cr0\n"
-	                 :
-	                 :
-	                 : "eax", "memory");
+			 "and $0x7fffffff, %%eax\n"
+			 "mov %%eax, %%cr0\n"
+			 :
+			 :
+			 : "eax", "memory");
 }
 
 static void step_walk(void)

@@ -12,6 +12,7 @@
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -26,7 +27,6 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/fs.h>
 
 enum {
 	RECORD_SIZE = 4096,
@@ -71,7 +71,7 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 
 static void pause_ms(long ms)
 {
-	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&time, NULL);
 }
@@ -130,7 +130,10 @@ static void *check_ram(void *mib)
 		ram[i] = ram_word(i, 0);
 	for (;;) {
 		for (size_t chunk = 0; chunk < chunks; chunk++) {
-			/* Each pass writes every other chunk anew, so that old RAM would be noticed as well as lost RAM. */
+			/*
+			 * Each pass writes every other chunk anew, so that old RAM would be noticed as well as lost
+			 * RAM.
+			 */
 			bool rewrite = (chunk ^ passes) & 1;
 
 			for (size_t i = chunk * words; i < (chunk + 1) * words; i++) {
@@ -270,8 +273,8 @@ static void use_memory(void)
 static void command(const char *line)
 {
 	if (!strcmp(line, "status")) {
-		say("STATUS uptime=%.2f ticks=%lu records=%lu passes=%lu bad=%lu links=%d", uptime(), ticks, records, passes, bad,
-		    link_changes());
+		say("STATUS uptime=%.2f ticks=%lu records=%lu passes=%lu bad=%lu links=%d", uptime(), ticks, records,
+		    passes, bad, link_changes());
 	} else if (!strcmp(line, "touch")) {
 		use_memory();
 	} else if (!strcmp(line, "warnings")) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ctor.c - a library whose constructor, and a thread that it starts, use the hooked calls before main() and, preloaded behind
- * the shim, before the shim itself has been initialised.
+ * ctor.c - a library whose constructor, and a thread that it starts, use the hooked calls before main() and, preloaded
+ * behind the shim, before the shim itself has been initialised.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 /*
  * A QEMU that comes up and then breaks, for test/recover.bats.
  *
- * Beside it lie two files: "real", with the path of a QEMU, and "mode", with what it is to do. Asked for no machine, as the
- * probe of an update does, it is that QEMU; else it breaks in the way that "mode" names.
+ * Beside it lie two files: "real", with the path of a QEMU, and "mode", with what it is to do. Asked for no machine, as
+ * the probe of an update does, it is that QEMU; else it breaks in the way that "mode" names.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -30,9 +30,11 @@ static void read_beside(const char *name, char ret[PATH_MAX])
 	fclose(file);
 }
 
+static int *volatile nowhere = NULL;
+
 static void crash(void)
 {
-	*(volatile int *)8 = 1;
+	*nowhere = 1;
 }
 
 /* More stack than there is; called through a pointer that may change, so that no compiler makes a loop of it. */

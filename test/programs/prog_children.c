@@ -87,7 +87,8 @@ static void spawned(void)
 /* What a child is told of the shim. */
 static void environment(void)
 {
-	program_say("system", system("printf '%s\\n' \"LD_PRELOAD=${LD_PRELOAD-(unset)}\"; env | grep -c ^CPRSHIM_STATE="));
+	program_say("system",
+		    system("printf '%s\\n' \"LD_PRELOAD=${LD_PRELOAD-(unset)}\"; env | grep -c ^CPRSHIM_STATE="));
 	program_agree("system");
 	FILE *f = popen("grep -c cprshim /proc/self/maps", "r");
 	char line[64] = "";

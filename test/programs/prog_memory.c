@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* prog_memory.c - memfds, and guest RAM as QEMU allocates it: reserved without access, then mapped over the reservation. */
+/*
+ * prog_memory.c - memfds, and guest RAM as QEMU allocates it: reserved without access, then mapped over the
+ * reservation.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -73,7 +76,8 @@ static void guest_ram(void)
 	program_say("resident", resident(ram, RAM_SIZE));
 	program_say("madvise", madvise(ram + PAGE, 512 * PAGE, MADV_DONTNEED));
 	program_say("zeroed", is_filled(ram + PAGE, 512 * PAGE, 0));
-	program_say("and no more", is_filled(ram, PAGE, 0x5a) && is_filled(ram + 513 * PAGE, RAM_SIZE - 513 * PAGE, 0x5a));
+	program_say("and no more",
+		    is_filled(ram, PAGE, 0x5a) && is_filled(ram + 513 * PAGE, RAM_SIZE - 513 * PAGE, 0x5a));
 	program_say("madvise", madvise(ram, RAM_SIZE, MADV_DONTNEED));
 	program_say("freed", resident(ram, RAM_SIZE));
 	program_say("madvise", madvise(ram, RAM_SIZE, MADV_DONTFORK));

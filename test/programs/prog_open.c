@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* prog_open.c - descriptors that a path is opened for, by every name that libc has for it. Runs in a directory of its own. */
+/*
+ * prog_open.c - descriptors that a path is opened for, by every name that libc has for it. Runs in a directory of its
+ * own.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

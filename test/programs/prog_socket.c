@@ -87,7 +87,9 @@ static void send_descriptors(int to, const int *fds, size_t n)
 		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control = { 0 };
 	struct iovec byte = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &byte,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
 			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
@@ -102,7 +104,9 @@ static void receive_descriptors(int from)
 {
 	char space[CMSG_SPACE(4 * sizeof(int))], byte;
 	struct iovec into = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &into, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space) };
+	struct msghdr msg = {
+		.msg_iov = &into, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)
+	};
 
 	program_say("recvmsg", recvmsg(from, &msg, MSG_CMSG_CLOEXEC));
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))

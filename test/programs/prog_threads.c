@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * prog_threads.c - many threads at once make, duplicate and close descriptors; others are cancelled, children are forked and a
- * signal handler closes, all in the middle of it.
+ * prog_threads.c - many threads at once make, duplicate and close descriptors; others are cancelled, children are
+ * forked and a signal handler closes, all in the middle of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -151,6 +151,9 @@ int main(int argc, char **argv)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	program_say("rounds were done", atomic_load(&rounds) > THREADS);
-	/* A signal handler's change may be missed while a hook is interrupted: that is for the kernel to be asked later. */
+	/*
+	 * A signal handler's change may be missed while a hook is interrupted: that is for the kernel to be asked
+	 * later.
+	 */
 	return mode && !strcmp(mode, "signal") ? 0 : program_end();
 }

@@ -84,7 +84,8 @@ static void find_table(void)
 		if (!open_now[fd])
 			continue;
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		if (readlink(path, link, sizeof(link) - 1) < 0 || strcmp(link, "/memfd:" FDTABLE_MEMFD_NAME " (deleted)") != 0)
+		if (readlink(path, link, sizeof(link) - 1) < 0 ||
+		    strcmp(link, "/memfd:" FDTABLE_MEMFD_NAME " (deleted)") != 0)
 			continue;
 		map = (void *)syscall(SYS_mmap, NULL, sizeof(table), PROT_READ, MAP_SHARED, fd, 0);
 		if (map != MAP_FAILED)
@@ -104,7 +105,8 @@ static bool take_table(void)
 }
 
 /**
- * program_start() - make the shim record, as QEMU does when it makes its signalfd, and learn which descriptors are the shim's
+ * program_start() - make the shim record, as QEMU does when it makes its signalfd, and learn which descriptors are the
+ * shim's
  */
 void program_start(void)
 {
@@ -162,7 +164,8 @@ void program_expect(int fd, const char *kind, const char *origin, const char *de
 		program_fail("%d is recorded as %s by %s, not %s by %s", fd, fdkind_text(rec->kind),
 			     fdorigin_text(rec->origin), kind, origin);
 	else if (detail && (rec->detail_type != FDDETAIL_TEXT || strcmp((const char *)rec->detail, detail) != 0))
-		program_fail("%d is recorded with \"%.*s\", not \"%s\"", fd, rec->detail_len, (const char *)rec->detail, detail);
+		program_fail("%d is recorded with \"%.*s\", not \"%s\"", fd, rec->detail_len, (const char *)rec->detail,
+			     detail);
 }
 
 /** program_recorded() - is there a record for the descriptor? */

@@ -2,9 +2,9 @@
 /*
  * program.h - what the programs of test/hooks.bats share.
  *
- * Each is started by a name that begins with qemu-system-, so that the shim takes it for a VMM, and once more without the shim:
- * what it prints on stdout must be the same. With EXPECT_TABLE in its environment it also holds the published table against
- * the kernel, and says on stderr where they differ.
+ * Each is started by a name that begins with qemu-system-, so that the shim takes it for a VMM, and once more without
+ * the shim: what it prints on stdout must be the same. With EXPECT_TABLE in its environment it also holds the published
+ * table against the kernel, and says on stderr where they differ.
  */
 #ifndef CPRSHIM_TEST_PROGRAM_H
 #define CPRSHIM_TEST_PROGRAM_H

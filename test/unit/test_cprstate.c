@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * test_cprstate.c - the CPR state: what is written is decoded, whatever else is refused, and version 1 stays what it is.
+ * test_cprstate.c - the CPR state: what is written is decoded, whatever else is refused, and version 1 stays what it
+ * is.
  *
- * Records are filled and compared by way of records.def, so a new field is tested as soon as it is there. With an argument, the
- * sample state is written to that file: that is how test/golden/v1-sample.bin was made, once; docs/state-format.md shows it.
+ * Records are filled and compared by way of records.def, so a new field is tested as soon as it is there. With an
+ * argument, the sample state is written to that file: that is how test/golden/v1-sample.bin was made, once;
+ * docs/state-format.md shows it.
  */
 #include "state/cprstate.h"
 

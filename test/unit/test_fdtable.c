@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_fdtable.c - the descriptor table: changes, the published copy, snapshots of it while it is written, hostile bytes. */
+/*
+ * test_fdtable.c - the descriptor table: changes, the published copy, snapshots of it while it is written, hostile
+ * bytes.
+ */
 #include "state/fdtable.h"
 
 #include "test/unit/tap.h"
@@ -290,8 +293,8 @@ static void test_hostile(void)
 static atomic_bool writer_stop;
 
 /*
- * Writes for ever, in the way that the test can check: every record in use under the numbers 10 to 39 is of one kind and one
- * round in each published state, because each round is published in the order of its numbers.
+ * Writes for ever, in the way that the test can check: every record in use under the numbers 10 to 39 is of one kind
+ * and one round in each published state, because each round is published in the order of its numbers.
  */
 static void *writer(void *unused)
 {
@@ -306,7 +309,9 @@ static void *writer(void *unused)
 		else
 			fdtable_set(private_table, fd, &rec);
 		fdtable_publish(published, private_table, fd);
-		/* The VMM does not change its descriptors without a pause either; without one no quiet moment is found. */
+		/*
+		 * The VMM does not change its descriptors without a pause either; without one no quiet moment is found.
+		 */
 		for (int pause = 0; pause < 20000 && round % 3 == 0; pause++)
 			__asm__ volatile("" ::: "memory");
 	}

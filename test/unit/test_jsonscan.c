@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-/* Does a value end with each byte that a '^' follows in @text, and with no other? Is something unfinished at its end? */
+/*
+ * Does a value end with each byte that a '^' follows in @text, and with no other? Is something unfinished at its end?
+ */
 static bool scan_is(const char *text, bool unfinished)
 {
 	struct jsonscan scan = { 0 };

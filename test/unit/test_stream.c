@@ -70,7 +70,10 @@ static void test_suffix(void)
 	ok(!memcmp(buf, "\x06\0\0\0\0", sizeof(buf)), "the suffix is an empty description");
 }
 
-/* How each real one begins and ends: QEMU 7.2.22, -M pc-q35-7.2, whose first section is "timer"; its last one shortened. */
+/*
+ * How each real one begins and ends: QEMU 7.2.22, -M pc-q35-7.2, whose first section is "timer"; its last one
+ * shortened.
+ */
 static const uint8_t saved[] = { 'Q', 'E', 'V', 'M', 0, 0, 0, 3, 0x04, 0, 0, 0, 0, 5, 't',  'i', 'm', 'e', 'r',	 0, 0,
 				 0,   0,   0,	0,   0, 2, 0, 0, 0,    0, 0, 0, 0, 9, 0x7e, 0,	 0,   0,   0x27, 0 };
 

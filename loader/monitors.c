@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* monitors.c - in a successor: the sessions of monitors' clients; see monitors.h. */
+#include "monitors.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shim/real.h"
+#include "../shim/session.h"
+#include "../state/jsonscan.h"
+#include "clock.h"
+#include "qmp.h"
+#include "vm.h"
+#include "wire.h"
+
+/* How long a client that does not read may hold up the end of an update; the guest runs by then. */
+#define RESIDUE_MS 5000
+/* How long a monitor may take to greet; it is up already. */
+#define HANDSHAKE_MS 5000
+/** monitors_is_one() - is this the connection of a monitor's client? */
+bool monitors_is_one(const struct preserved *p)
+{
+	return (p->kind == FDKIND_CLIENT || p->kind == FDKIND_CONNECTION) &&
+	       (p->protocol == SESSION_QMP || p->protocol == SESSION_HMP);
+}
+
+/*
+ * Takes what a monitor writes to its decoy, up to @prompt, or up to the end of the line that a JSON value ends on: a
+ * greeting.
+ */
+static int expect(struct decoy *d, const char *prompt, uint64_t until)
+{
+	struct jsonscan scan = { 0 };
+	size_t matched = 0;
+	bool ended = false;
+
+	while (clock_now() < until) {
+		struct pollfd wait = { .fd = d->peer, .events = POLLIN };
+		char byte;
+		ssize_t n = decoy_read(d, &byte, 1);
+
+		if (n < 0)
+			return (int)n;
+		if (!n) {
+			poll(&wait, 1, clock_left_ms(until));
+		} else if (prompt) {
+			matched = byte == prompt[matched] ? matched + 1 : byte == prompt[0];
+			if (!prompt[matched])
+				return 0;
+		} else {
+			ended |= jsonscan_feed(&scan, byte) == JSONSCAN_END;
+			if (ended && byte == '\n')
+				return 0;
+		}
+	}
+	return -ETIMEDOUT;
+}
+
+static int say(struct decoy *d, const void *data, size_t len)
+{
+	return write(d->peer, data, len) == (ssize_t)len ? 0 : -EIO;
+}
+
+#define CAPABILITIES_ID "\"cprshim-capabilities\""
+
+/* Negotiates as the client had done. An event may come before the answer: it is the client's. */
+static int negotiate(struct preserved *p, struct wire *w, uint64_t until)
+{
+	static const char plain[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID "}\n";
+	static const char oob[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID
+				  ", \"arguments\": {\"enable\": [\"oob\"]}}\n";
+	const char *request = p->oob ? oob : plain;
+	int rc = say(&p->decoy, request, strlen(request));
+
+	while (!rc && !wire_take(w, CAPABILITIES_ID)) {
+		struct pollfd wait = { .fd = p->decoy.peer, .events = POLLIN };
+
+		if (clock_now() > until)
+			return -ETIMEDOUT;
+		poll(&wait, 1, clock_left_ms(until));
+		rc = wire_read(w, &p->decoy);
+	}
+	return rc;
+}
+
+/*
+ * A monitor greets its decoy and is told what its client had said; the client sees nothing of it, but of what else was
+ * sent.
+ */
+static int handshake(struct preserved *p, struct wire *w)
+{
+	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
+	int rc;
+
+	if (p->protocol == SESSION_HMP) {
+		rc = expect(&p->decoy, "(qemu) ", until);
+	} else {
+		rc = expect(&p->decoy, NULL, until);
+		if (!rc && p->negotiated)
+			rc = negotiate(p, w, until);
+	}
+	if (!rc && p->partial_len)
+		rc = say(&p->decoy, p->partial, p->partial_len);
+	return rc;
+}
+
+/* Has QEMU read all that was written to a decoy? */
+static bool consumed(const struct decoy *d)
+{
+	int left = 0;
+
+	return real(ioctl)(d->peer, TIOCOUTQ, &left) || left == 0;
+}
+
+static int pass_residue(struct preserved *p, uint64_t until)
+{
+	struct wire w = { .data = malloc(p->residue_len ? p->residue_len : 1), .len = p->residue_len };
+	int rc = w.data ? 0 : -ENOMEM;
+
+	if (w.data && p->residue_len)
+		memcpy(w.data, p->residue, p->residue_len);
+	while (!rc && w.len) {
+		struct pollfd wait = { .fd = p->decoy.real, .events = POLLOUT };
+
+		if (poll(&wait, 1, clock_left_ms(until)) <= 0)
+			rc = -ETIMEDOUT;
+		else
+			rc = wire_send(&w, p->decoy.real);
+	}
+	wire_free(&w);
+	return rc;
+}
+
+/* Sends on what a monitor has written to its decoy. */
+static int pass_output(struct preserved *p, struct wire *w)
+{
+	static const char *const ours[] = { "MIGRATION", "MIGRATION_PASS", "RESUME", NULL };
+	static const char *const shown[] = { "MIGRATION", "MIGRATION_PASS", NULL };
+	int rc = wire_read(w, &p->decoy);
+
+	if (rc)
+		return rc;
+	/* HMP echoes what it is given; its client has seen that already. */
+	if (p->protocol == SESSION_HMP)
+		w->len = 0;
+	/* Users saw the stop where the guest was to stay stopped. */
+	wire_drop_events(w, vm.cpr_state->vm[0].hold ? shown : ours);
+	rc = wire_send(w, p->decoy.real);
+	return !rc && w->len ? -EAGAIN : rc;
+}
+
+static int hand_monitor_over(struct preserved *p)
+{
+	uint64_t until = qmp_in_ms(RESIDUE_MS);
+	struct wire w = { .data = NULL };
+	int rc = handshake(p, &w);
+
+	while (!rc && !consumed(&p->decoy) && clock_now() < until) {
+		struct pollfd nothing = { .fd = -1 };
+
+		poll(&nothing, 1, 1);
+	}
+	if (!rc)
+		rc = pass_residue(p, until);
+	if (!rc)
+		rc = pass_output(p, &w);
+	if (!rc)
+		rc = decoy_switch(&p->decoy);
+	/* An event may have come in between. */
+	if (!rc)
+		rc = pass_output(p, &w);
+	wire_free(&w);
+	return rc;
+}
+
+/**
+ * monitors_hand_over() - give each monitor its client, and each listener its queue
+ * @warnings: whose connection had to be dropped
+ *
+ * After the guest runs. The caller then does a round trip on the private monitor.
+ */
+void monitors_hand_over(struct reasons *warnings)
+{
+	for (size_t i = 0; i < preserved_count(); i++) {
+		struct preserved *p = preserved_at(i);
+
+		if (!p->decoy.placed || (!monitors_is_one(p) && p->kind != FDKIND_LISTENER))
+			continue;
+		int rc = p->kind == FDKIND_LISTENER ? decoy_switch(&p->decoy) : hand_monitor_over(p);
+		if (rc) {
+			reasons_add(warnings, "the client on descriptor %d was dropped: %s", p->decoy.number,
+				    strerror(-rc));
+			shutdown(p->decoy.real, SHUT_RDWR);
+			decoy_switch(&p->decoy);
+		}
+	}
+}

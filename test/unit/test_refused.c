@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_refused.c - options that cannot be updated: each is found in every form that QEMU takes, and what is harmless is
+ * not.
+ */
+#include "../../loader/refused.h"
+
+#include <string.h>
+
+#include "../../loader/argv.h"
+#include "../../loader/optvalue.h"
+#include "tap.h"
+
+/* Does "OPTION VALUE" give exactly one reason, with this text in it? NULL: none at all. */
+static bool gives(const char *option, const char *value, const char *text)
+{
+	char *argv[] = {
+		(char *)"qemu-system-x86_64", (char *)"-m", (char *)"1G", (char *)option, (char *)value, NULL
+	};
+	struct reasons reasons = REASONS_INIT;
+
+	refused_options(argv, &reasons);
+	size_t n = json_array_size(reasons.list);
+	const char *first = n ? json_string_value(json_array_get(reasons.list, 0)) : "";
+	bool as_said = text ? n == 1 && strstr(first, text) : !n;
+	if (!as_said)
+		tap_diag("%zu reasons, the first: %s", n, first);
+	reasons_free(&reasons);
+	return as_said;
+}
+
+static void test_refused(void)
+{
+	static const struct {
+		const char *option, *value, *text;
+	} cases[] = {
+		{ "-chroot", "/x", "-chroot" },
+		{ "--snapshot", NULL, "-snapshot" },
+		{ "-preconfig", NULL, "-preconfig" },
+		{ "-readconfig", "f", "-readconfig" },
+		{ "-async-teardown", NULL, "-async-teardown" },
+		{ "-run-with", "async-teardown=on", "async-teardown" },
+		{ "-run-with", "user=nobody", "user=" },
+		{ "-run-with", "chroot=/x", "chroot=" },
+		{ "-sandbox", "on,obsolete=deny,spawn=deny", "spawn=deny" },
+		{ "-drive", "file=a,,b,snapshot=on", "snapshot=on" },
+		{ "-drive", "snapshot,file=a", "snapshot=on" },
+		{ "-drive", "file=a,snapshot=y", "snapshot=on" },
+		{ "-icount", "shift=1,rr=record,rrfile=f", "rr=record" },
+		{ "-icount", "shift=1,rr=replay,rrfile=f", "rr=replay" },
+		{ "-netdev", "tap,id=n,vhost=on", "vhost network" },
+		{ "-netdev", "id=n,type=tap,vhost=yes", "vhost network" },
+		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"vhost\": true}", "vhost network" },
+		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"queues\": 2}", "multiqueue" },
+		{ "-netdev", "{\"type\": \"bridge\", \"id\": \"n\"}", "bridge helper" },
+		{ "-netdev", "vhost-user,id=n,chardev=c", "vhost-user" },
+		{ "-nic", "socket,listen=:1234", "lose its peer" },
+		{ "-netdev", "stream,id=n,addr.type=unix", "lose its peer" },
+		{ "-device", "vhost-user-blk-pci,chardev=c", "vhost" },
+		{ "-device", "{\"driver\": \"vfio-pci\", \"host\": \"0:0\"}", "VFIO" },
+		{ "-device", "usb-host,hostbus=1", "usb-host" },
+		{ "-device", "guid=auto,driver=vmgenid", "vmgenid" },
+		{ "-device", "{\"driver\": \"vmgenid\", \"guid\": \"auto\"}", "vmgenid" },
+		{ "-chardev", "pipe,id=c,path=p", "pipe" },
+		{ "-serial", "pipe:/p", "pipe" },
+		{ "-serial", "/dev/ttyS0", "port of the host" },
+		{ "-serial", "mon:telnet::4444,server=on", "telnet" },
+		{ "-serial", "tcp::4444,server=on,telnet=on", "telnet" },
+		{ "-chardev", "socket,id=c,host=h,port=1,tls-creds=t", "TLS" },
+		{ "-chardev", "socket,id=c,websocket,port=1", "websocket" },
+		{ "-chardev", "ringbuf,id=c", "ring buffer" },
+		{ "-qmp", "stdio", "terminal" },
+		{ "-qmp", "mon:stdio", "terminal" },
+		{ "-tpmdev", "emulator,id=t,chardev=c", "TPM" },
+		{ "-audiodev", "wav,id=a", "wav" },
+		{ "-object", "filter-dump,id=f,netdev=n,file=x", "filter-dump" },
+		{ "-object", "{\"qom-type\": \"filter-dump\", \"id\": \"f\"}", "filter-dump" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ok(gives(cases[i].option, cases[i].value, cases[i].text), "%s %s is refused", cases[i].option,
+		   cases[i].value ? cases[i].value : "");
+}
+
+static void test_harmless(void)
+{
+	static const char *const cases[][2] = {
+		{ "-drive", "file=snapshot=on,,x,if=virtio" },
+		{ "-drive", "file=a,snapshot=off" },
+		{ "-netdev", "tap,id=n,vhost=off,script=no" },
+		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"vhost\": false}" },
+		{ "-netdev", "user,id=socket" },
+		{ "-sandbox", "on,spawn=allow" },
+		{ "-chardev", "socket,id=pipe,path=telnet:,server=on" },
+		{ "-serial", "unix:/dev/shm/pipe:x,server=on" },
+		{ "-serial", "mon:stdio" },
+		{ "-device", "vmgenid,guid=auto" },
+		{ "-device", "virtio-net-pci,netdev=vhost-user" },
+		{ "-audiodev", "none,id=wav" },
+		{ "-icount", "shift=auto" },
+		{ "-blockdev", "{\"driver\": \"qcow2\", \"node-name\": \"snapshot\"" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ok(gives(cases[i][0], cases[i][1], NULL), "%s %s is not", cases[i][0], cases[i][1]);
+}
+
+static void test_values(void)
+{
+	char value[8], type[32];
+
+	ok(optvalue_get("a=1,b=2,a=3", "a", value, sizeof(value)) && !strcmp(value, "3"), "the last one counts");
+	ok(optvalue_get("a=x,,y,b=2", "a", value, sizeof(value)) && !strcmp(value, "x,y"), "a doubled comma is one");
+	ok(!optvalue_get("aa=1", "a", value, sizeof(value)), "a key is whole");
+	ok(optvalue_get("a=123456789", "a", value, sizeof(value)) && !strcmp(value, "1234567"), "a long value is cut");
+	ok(!optvalue_get("{\"a\": ", "a", value, sizeof(value)), "broken JSON has nothing");
+	ok(optvalue_on("server", "server") && !optvalue_on("server=off", "server"), "a key alone is on");
+	optvalue_type("telnet:host:1,server", type, sizeof(type));
+	ok(!strcmp(type, "telnet"), "the type of an older form ends at the colon");
+	optvalue_type("", type, sizeof(type));
+	ok(!*type, "nothing has no type");
+}
+
+static void test_spawn(void)
+{
+	char *deny[] = { (char *)"q", (char *)"-sandbox", (char *)"on,spawn=deny", NULL };
+	char *allow[] = { (char *)"q", (char *)"-sandbox", (char *)"on", NULL };
+	char *unknown[] = { (char *)"q", (char *)"-readconfig", (char *)"f", NULL };
+
+	ok(refused_spawn(deny), "a probe would kill a QEMU with spawn=deny");
+	ok(!refused_spawn(allow), "it would not with -sandbox on");
+	ok(refused_spawn(unknown), "it may with a configuration that is not read");
+}
+
+static void test_successor(void)
+{
+	const struct argv_successor what = {
+		.machine = "pc-q35-7.2", .vmgenid = "", .readconfig = "r", .firmware_dir = ""
+	};
+	char *argv[] = { (char *)"q",
+			 (char *)"-netdev",
+			 (char *)"{\"type\": \"tap\", \"id\": \"n\"}",
+			 (char *)"-netdev",
+			 (char *)"id=m,type=tap",
+			 (char *)"-chardev",
+			 (char *)"socket,id=c,server,path=p",
+			 NULL };
+	char **out = argv_for_successor(argv, &what);
+	char value[32];
+
+	ok(out && optvalue_get(out[2], "script", value, sizeof(value)) && !strcmp(value, "no"),
+	   "JSON: no script runs again");
+	ok(out && optvalue_get(out[4], "script", value, sizeof(value)) && !strcmp(value, "no"), "type=tap: nor here");
+	ok(out && optvalue_get(out[6], "wait", value, sizeof(value)) && !strcmp(value, "off"), "no server waits");
+}
+
+int main(void)
+{
+	test_refused();
+	test_harmless();
+	test_values();
+	test_spawn();
+	test_successor();
+	return tap_done();
+}
