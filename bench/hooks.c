@@ -5,7 +5,8 @@
  * Hooked is what the linker binds to, the shim's where that is preloaded; bare is libc's own function, asked for by
  * name. They take turns in short batches, so that what the machine does meanwhile hits both. Prints one line for each
  * call:
- *   <call> <bare median> <5th percentile> <95th> <hooked median> <5th> <95th> <median of the batches' differences>, in nanoseconds
+ *   <call> <bare median> <5th percentile> <95th> <hooked median> <5th> <95th> <median of the batches' differences>
+ * in nanoseconds.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

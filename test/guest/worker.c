@@ -6,8 +6,9 @@
  *   RAM ok <passes>          a pattern in RAM (ram_mib=, 64) was checked once more and partly rewritten
  *   DISK ok <records>        every second: numbered, checksummed records were written to /dev/vda and read back
  *   RAM BAD ..., DISK BAD ...
- * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each warning or
- * error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back and freed), poweroff.
+ * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each
+ * warning or error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back
+ * and freed), poweroff.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
