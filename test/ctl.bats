@@ -500,8 +500,11 @@ assert rows[int(sys.argv[2])]["outdated"] is None and rows[int(sys.argv[2])]["ve
 			exec sleep 600' bash "$BATS_TEST_TMPDIR" 3>&- 4>&- >/dev/null 2>&1 &
 		PID=$!
 		STARTED+=("$PID")
-		sleep 0.5
-		readlink "/proc/$PID/fd/9"
+		for _ in {1..100}; do
+			readlink "/proc/$PID/fd/9" && break
+			sleep 0.05
+		done
+		[[ "$(readlink "/proc/$PID/fd/9")" == "/memfd:cprshim-table (deleted)" ]]
 		ctl 1 status "$PID"
 		[[ "$output" == *"not a VM under the shim"* ]]
 	fi
