@@ -18,7 +18,7 @@ free_port() {
 has_ipv6() { grep -q '^0\{31\}1 ' /proc/net/if_inet6; }
 
 start_knock() {
-	start_background "$VM_DIR/$1.json" "$TOOLS/knock.py" "$2" "$3"
+	start_background "$VM_DIR/$1.json" "$TOOLS/knock.py" "$2" "$3" ${4:+"$4"}
 	eval "KNOCK_$1=$!"
 	wait_for 5 grep -q ready "$VM_DIR/$1.json"
 }
@@ -145,7 +145,7 @@ serial_over_tcp() {
 	inode=$(stat -c %i "$VM_DIR/vnc.sock")
 	start_link viewer "$VM_DIR/vnc.sock"
 	wait_link 5 viewer RFB
-	start_knock unix "$VM_DIR/vnc.sock" "RFB 003"
+	start_knock unix "$VM_DIR/vnc.sock" "RFB 003" 3
 	three_updates
 	[ "$(stat -c %i "$VM_DIR/vnc.sock")" = "$inode" ]
 	# A VNC session is not handed over: its client is told so at once.
@@ -156,7 +156,7 @@ serial_over_tcp() {
 
 	use_qemu old
 	boot_guest -M q35 -vnc "127.0.0.1:$display"
-	start_knock tcp "127.0.0.1:$((5900 + display))" "RFB 003"
+	start_knock tcp "127.0.0.1:$((5900 + display))" "RFB 003" 3
 	three_updates
 	stop_knock tcp
 	guest_alive
@@ -321,7 +321,7 @@ slow_client() {
 	stream.flush()
 	assert json.loads(stream.readline())["id"] == 0
 	for number in range(1, 41):
-	    link.sendall(b'{"execute": "qom-list-types", "id": %d}\n' % number)
+	    link.sendall(b'{"execute": "query-qmp-schema", "id": %d}\n' % number)
 	print("sent", flush=True)
 	while not os.path.exists(sys.argv[2]):
 	    time.sleep(0.02)
