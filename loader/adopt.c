@@ -219,6 +219,51 @@ static int adopt_descriptors(const struct cprstate *state)
 	return 0;
 }
 
+/* What has happened to the update so far is in the journal, which the old program has begun. */
+static void open_journal(const struct cprstate *state)
+{
+	int rc = vm_map_journal(state->shim[0].journal_fd);
+
+	if (rc || vm.journal->committed) {
+		log_error("the journal of the update cannot be used: %s",
+			  rc ? strerror(-rc) : "the guest has run since");
+		real(_exit)(1);
+	}
+	vm.journal->attempt++;
+	vm_mark(JOURNAL_STARTED);
+}
+
+/* From here on a failure leads back, where this is not the way back already. */
+static void arm(const struct cprstate *state, int state_fd)
+{
+	service_catch_signal();
+	first_lifecycle();
+	stdout_hold();
+	if (vm.journal->attempt > 1)
+		return;
+	rollback_capture_stderr();
+	int rc = rollback_arm(state, state_fd);
+	if (rc)
+		log_error("there is no way back from this update: %s", strerror(-rc));
+}
+
+/* The surroundings that QEMU was first started in, and the arguments that it gets. */
+static char **prepare_main(const struct cprstate *state, char **exec_argv)
+{
+	if (vm.cwd_fd >= 0 && fchdir(vm.cwd_fd))
+		log_warn("the first working directory is gone: relative paths may not be found");
+	umask((mode_t)state->vm[0].umask);
+	settings_hide(vm.own_path, vm.envp, vm.binary.module_dir);
+	looks_restore(exec_argv);
+	struct argv_successor what = {
+		.machine = vm.machine,
+		.vmgenid = vm.vmgenid,
+		.readconfig = service_prepare_monitor(),
+		.firmware_dir = vm.binary.firmware_dir,
+	};
+	return what.readconfig ? argv_for_successor(vm.argv, &what) : NULL;
+}
+
 /**
  * successor_adopt() - take over
  * @state_fd:  descriptor of the CPR state
@@ -244,27 +289,12 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	inspect_each(close_stray, NULL);
 	adopt_vm(state);
 	guard_set_role(SHIM_SUCCESSOR);
-	int rc = vm_map_journal(state->shim[0].journal_fd);
-	if (rc || vm.journal->committed) {
-		log_error("the journal of the update cannot be used: %s",
-			  rc ? strerror(-rc) : "the guest has run since");
-		real(_exit)(1);
-	}
-	vm.journal->attempt++;
-	vm_mark(JOURNAL_STARTED);
+	open_journal(state);
 	bool way_back = vm.journal->attempt > 1;
 	adopt_binary(&state->binary[way_back ? 0 : 1]);
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
-	service_catch_signal();
-	first_lifecycle();
-	stdout_hold();
-	if (!way_back) {
-		rollback_capture_stderr();
-		rc = rollback_arm(state, state_fd);
-		if (rc)
-			log_error("there is no way back from this update: %s", strerror(-rc));
-	}
-	rc = table_setup(vm.generation);
+	arm(state, state_fd);
+	int rc = table_setup(vm.generation);
 	if (!rc)
 		rc = adopt_descriptors(state);
 	if (!rc)
@@ -272,18 +302,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (rc)
 		rollback_now("the new program could not take over: %s", strerror(-rc));
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path);
-	if (vm.cwd_fd >= 0 && fchdir(vm.cwd_fd))
-		log_warn("the first working directory is gone: relative paths may not be found");
-	umask((mode_t)state->vm[0].umask);
-	settings_hide(vm.own_path, vm.envp, vm.binary.module_dir);
-	looks_restore(exec_argv);
-	struct argv_successor what = {
-		.machine = vm.machine,
-		.vmgenid = vm.vmgenid,
-		.readconfig = service_prepare_monitor(),
-		.firmware_dir = vm.binary.firmware_dir,
-	};
-	char **argv = what.readconfig ? argv_for_successor(vm.argv, &what) : NULL;
+	char **argv = prepare_main(state, exec_argv);
 	if (!argv)
 		rollback_now("the new program could not take over: no memory");
 	service_start();
