@@ -303,10 +303,10 @@ ctl() {
 @test "a plain QEMU is told from a VM under the shim and survives" {
 	local qemu="${CPRSHIM_QEMU7:-/usr/bin/qemu-system-x86_64}"
 	[[ -x "$qemu" ]] || skip "no QEMU"
-	"$qemu" -M none -display none -serial none -monitor none 3>&- 4>&- >/dev/null 2>&1 &
+	"$qemu" -M none -display none -serial none -monitor none -pidfile "$RUN/plain.pid" 3>&- 4>&- >/dev/null 2>&1 &
 	PID=$!
 	STARTED+=("$PID")
-	sleep 0.5
+	timeout 10 bash -c 'until [ -s "$0" ]; do sleep 0.05; done' "$RUN/plain.pid"
 	ctl 1 update "$PID"
 	ctl 1 check "$PID"
 	ctl 0 list

@@ -200,7 +200,7 @@ start_serial_server() {
 	three_updates
 	vm_ctl stop cont
 	update_vm old
-	sleep 0.1
+	qmp_goes_on
 	stop_qmp_client >"$VM_DIR/summary.json"
 	cat "$VM_DIR/summary.json"
 	jq -e '.events == ["STOP", "RESUME"] and .answered > 50' "$VM_DIR/summary.json"
@@ -210,18 +210,20 @@ start_serial_server() {
 	boot_guest -M q35
 	start_qmp_client --oob
 	three_updates
-	sleep 0.1
+	qmp_goes_on
 	stop_qmp_client
 }
+
+qmp_sent_half() { tail -n 1 "$VM_DIR/qmp-session.log" | grep -q '> {[^}]*$'; }
 
 @test "QMP: half a command before the update, the rest after it" {
 	boot_guest -M q35
 	start_qmp_client
 	kill -USR1 "$QMP_PID"
-	sleep 0.1
+	wait_for 5 qmp_sent_half
 	three_updates
 	kill -USR1 "$QMP_PID"
-	sleep 0.2
+	qmp_goes_on
 	stop_qmp_client
 }
 
@@ -246,9 +248,10 @@ start_serial_server() {
 	wait_link 5 pretty '"id": "after"'
 	vm_ctl stop cont
 	wait_link 5 pretty '"event": "RESUME"'
-	sleep 0.1
+	send_link pretty '{"execute": "query-name", "id": "last"}\n'
+	wait_link 5 pretty '"id": "last"'
 	[ "$(link_count pretty '"QMP"')" = 1 ]
-	[ "$(link_count pretty '"return"')" = 2 ]
+	[ "$(link_count pretty '"return"')" = 3 ]
 	[ "$(link_count pretty '"event"')" = 2 ]
 	stop_qmp_client
 }
@@ -343,7 +346,7 @@ slow_client() {
 	send_link hmp 'info status\n'
 	wait_link 5 hmp 'VM status: running'
 	send_link hmp 'info ver'
-	sleep 0.2
+	wait_link 5 hmp 'info ver'
 	three_updates
 	send_link hmp 'sion\n'
 	wait_link 5 hmp '10.0'

@@ -93,12 +93,6 @@ finish() {
 	qemu-io -f qcow2 -c "read -P $WRITES 64k 64k" "$VM_DIR/disk.qcow2"
 }
 
-# Holders of old memory and zombies included.
-children() { cat "/proc/$VM_PID"/task/*/children; }
-has_no_child() { [ -z "$(children)" ]; }
-fd_count() { find "/proc/$VM_PID/fd" -mindepth 1 | wc -l; }
-thread_count() { find "/proc/$VM_PID/task" -mindepth 1 -maxdepth 1 | wc -l; }
-
 fault() {
 	export CPRSHIM_FAULT=$1
 	begin
@@ -161,8 +155,7 @@ breaks_by() {
 	guest_alive
 	write_disk
 	wait_for 5 has_no_child
-	[ "$(fd_count)" -le "$fds" ]
-	[ "$(thread_count)" -le "$threads" ]
+	has_no_more_than "$fds" "$threads"
 	[ "$(update_count)" -eq 11 ]
 	# The guest is as good as new: an update works.
 	update_vm new

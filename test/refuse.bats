@@ -135,7 +135,7 @@ laden_reasons=('^QEMU: .*vmdk' '^QEMU: .*nvme' 'snapshot=on' 'vl\..* not found' 
 	refused '-sandbox spawn=deny'
 	run ! update_vm
 	untouched
-	[ "$(find "/proc/$VM_PID/task" -mindepth 1 -maxdepth 1 | wc -l)" -gt 2 ]
+	[ "$(thread_count)" -gt 2 ]
 }
 
 @test "-chroot: refused" {

@@ -15,14 +15,6 @@ MACHINE=pc-q35-7.2
 
 # --- what a process has, to be compared ---
 
-thread_count() { find "/proc/$VM_PID/task" -mindepth 1 -maxdepth 1 | wc -l; }
-fd_count() { find "/proc/$VM_PID/fd" -mindepth 1 | wc -l; }
-# The holder of the old memory and zombies are children too.
-children() { cat "/proc/$VM_PID"/task/*/children; }
-has_no_child() { [ -z "$(children)" ]; }
-
-at_most() { [ "$("$1")" -le "$2" ]; }
-
 # Blocked and ignored signals of the main thread, and the masks of all threads but ours.
 signals_of() {
 	grep -E '^Sig(Blk|Ign)' "/proc/$1/status"
@@ -251,9 +243,7 @@ kvm_works() {
 			threads=$(thread_count)
 		fi
 	done
-	# A worker thread or a monitor's connection may be on its way out.
-	wait_for 5 at_most fd_count "$fds"
-	wait_for 5 at_most thread_count "$threads"
+	has_no_more_than "$fds" "$threads"
 	[ "$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" | jq '.data.generation // .generation')" = 10 ]
 	end_watch
 	[ "$(update_history | jq length)" = 10 ]

@@ -306,6 +306,12 @@ start_qmp_client() {
 	wait_for 5 grep -q ready "$VM_DIR/qmp.json"
 }
 
+qmp_answers() { grep -c ' < .*"id":' "$VM_DIR/qmp-session.log"; }
+qmp_has_more_answers() { [ "$(qmp_answers)" -gt "$1" ]; }
+
+# qmp_goes_on [N]: N answers more come, and with them all that was sent to the client before them.
+qmp_goes_on() { wait_for 10 qmp_has_more_answers $(($(qmp_answers) + ${1:-10})); }
+
 # start_link NAME ADDRESS, or start_link NAME -- COMMAND...: a connection of tools/link.py; its log is $VM_DIR/NAME.link.
 start_link() {
 	local name=$1
@@ -353,6 +359,22 @@ stop_client() {
 	# the subshell of bats' "run" could not wait for.
 	tail -n 1 "$2"
 	[ "$(tail -n 1 "$2" | jq .ok 2>/dev/null)" = true ]
+}
+
+# --- what the VM's process has ---
+
+fd_count() { find "/proc/$VM_PID/fd" -mindepth 1 | wc -l; }
+thread_count() { find "/proc/$VM_PID/task" -mindepth 1 -maxdepth 1 | wc -l; }
+# The holder of the old memory and zombies are children too.
+children() { cat "/proc/$VM_PID"/task/*/children; }
+has_no_child() { [ -z "$(children)" ]; }
+at_most() { [ "$("$1")" -le "$2" ]; }
+
+# has_no_more_than FDS THREADS: soon. A monitor's connection may be on its way out, and QEMU's pool keeps an idle worker
+# for ten seconds (util/thread-pool.c, worker_thread()).
+has_no_more_than() {
+	wait_for 5 at_most fd_count "$1"
+	wait_for 20 at_most thread_count "$2"
 }
 
 # --- updates ---
