@@ -6,11 +6,13 @@
  * another process's environment is not taken for its own.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../shim/fdsets.h"
 #include "../shim/guard.h"
 #include "../shim/inspect.h"
 #include "../shim/log.h"
@@ -25,6 +27,7 @@
 #include "fault.h"
 #include "first.h"
 #include "looks.h"
+#include "optvalue.h"
 #include "rollback.h"
 #include "service.h"
 #include "stdout.h"
@@ -82,6 +85,8 @@ static void adopt_slots(const struct cprstate *state, int state_fd)
 		adopt_slot(state->ram[i].fd);
 	for (uint32_t i = 0; i < state->fd_count; i++)
 		adopt_slot(state->fd[i].fd);
+	for (uint32_t i = 0; i < state->fdset_count; i++)
+		adopt_slot(state->fdset[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		adopt_slot(state->pin[i].fd);
 }
@@ -197,6 +202,41 @@ static int adopt_descriptor(const struct cpr_fd *rec)
 	return rc;
 }
 
+static int adopt_fdsets(const struct cprstate *state)
+{
+	for (uint32_t i = 0; i < state->fdset_count; i++) {
+		const struct cpr_fdset *rec = &state->fdset[i];
+
+		/* Without close-on-exec, as what is inherited: QEMU takes nothing else (softmmu/vl.c:parse_add_fd). */
+		if (!fdsets_give(rec->number))
+			return -E2BIG;
+		if (real(dup2)(rec->fd, rec->number) < 0)
+			return -errno;
+		table_note_inherited(rec->number);
+	}
+	return 0;
+}
+
+/* The -add-fd arguments that make the sets anew. */
+static char **fdset_arguments(const struct cprstate *state)
+{
+	char **out = calloc(2 * state->fdset_count + 1, sizeof(*out));
+
+	for (uint32_t i = 0; out && i < state->fdset_count; i++) {
+		const struct cpr_fdset *rec = &state->fdset[i];
+		char *opaque = optvalue_escape(rec->opaque);
+
+		out[2 * i] = (char *)"-add-fd";
+		if (!opaque || asprintf(&out[2 * i + 1], "fd=%d,set=%" PRIu64 "%s%s", rec->number, rec->set,
+					*opaque ? ",opaque=" : "", opaque) < 0) {
+			free(opaque);
+			return NULL;
+		}
+		free(opaque);
+	}
+	return out;
+}
+
 static int adopt_descriptors(const struct cprstate *state)
 {
 	for (uint32_t i = 0; i < state->fd_count; i++) {
@@ -260,8 +300,9 @@ static char **prepare_main(const struct cprstate *state, char **exec_argv)
 		.vmgenid = vm.vmgenid,
 		.readconfig = service_prepare_monitor(),
 		.firmware_dir = vm.binary.firmware_dir,
+		.more = fdset_arguments(state),
 	};
-	return what.readconfig ? argv_for_successor(vm.argv, &what) : NULL;
+	return what.readconfig && what.more ? argv_for_successor(vm.argv, &what) : NULL;
 }
 
 /**
@@ -297,6 +338,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	int rc = table_setup(vm.generation);
 	if (!rc)
 		rc = adopt_descriptors(state);
+	if (!rc)
+		rc = adopt_fdsets(state);
 	if (!rc)
 		table_arm(); /* -daemonize has been done: no fork of the VM's own is to come */
 	if (rc)

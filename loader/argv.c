@@ -132,6 +132,8 @@ static bool is_dropped(const char *arg, bool *takes)
 		bool takes;
 	} dropped[] = {
 		{ "S", false },
+		/* What is in descriptor sets now is given as the descriptors that there are now. */
+		{ "add-fd", true },
 		{ "daemonize", false },
 		{ "incoming", true },
 		{ "loadvm", true },
@@ -254,12 +256,14 @@ static char *rewritten(const char *option, const char *value, const struct argv_
  */
 char **argv_for_successor(char *const argv[], const struct argv_successor *what)
 {
-	size_t n = 0, out_n = 0;
+	size_t n = 0, more = 0, out_n = 0;
 	bool machine_found = false, failed = false, takes;
 
 	while (argv[n])
 		n++;
-	char **out = calloc(n + 12, sizeof(*out));
+	while (what->more[more])
+		more++;
+	char **out = calloc(n + more + 12, sizeof(*out));
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
@@ -285,6 +289,8 @@ char **argv_for_successor(char *const argv[], const struct argv_successor *what)
 		out[out_n++] = join("type=", what->machine, "");
 		failed |= !out[out_n - 1];
 	}
+	memcpy(out + out_n, what->more, more * sizeof(*out));
+	out_n += more;
 	out[out_n++] = (char *)"-readconfig";
 	out[out_n++] = (char *)what->readconfig;
 	out[out_n++] = (char *)"-S";

@@ -16,12 +16,14 @@
  * @vmgenid: GUID that "guid=auto" had become, or ""
  * @readconfig: file with the private monitor
  * @firmware_dir: first directory to look for firmware in, or ""
+ * @more: further arguments, ended by NULL
  */
 struct argv_successor {
 	const char *machine;
 	const char *vmgenid;
 	const char *readconfig;
 	const char *firmware_dir;
+	char *const *more;
 };
 
 bool argv_names_vmm(const char *path);

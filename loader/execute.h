@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EXECUTE_KEEP 1536
+#define EXECUTE_KEEP 2048
 
 /**
  * struct execution - what is to be exec'd

@@ -107,6 +107,16 @@ static void put_history(struct handover *h)
 	cprstate_put_entities(&h->w, &(struct cpr_entities){ .text = vm.entities });
 }
 
+/* A number of ours for what QEMU has as @fd, until handover_release(). */
+static int park(struct handover *h, int fd)
+{
+	int parked = h->parked_count < HANDOVER_PARKED ? slots_park(fd) : -E2BIG;
+
+	if (parked >= 0)
+		h->parked[h->parked_count++] = parked;
+	return parked;
+}
+
 static int put_ram(struct handover *h)
 {
 	for (size_t i = 0; i < h->block_count; i++) {
@@ -115,7 +125,7 @@ static int put_ram(struct handover *h)
 		if (!b->name[0])
 			continue;
 		/* Memory of QEMU's own descriptor gets a number of ours; our memfds go as they are. */
-		int fd = slots_owns(b->fd) ? b->fd : slots_park(b->fd);
+		int fd = slots_owns(b->fd) ? b->fd : park(h, b->fd);
 		if (fd < 0)
 			return fd;
 		cprstate_put_ram(
@@ -190,7 +200,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 	struct cpr_fd rec = {
 		.kind = (uint32_t)p->it.kind,
 		.number = p->it.fd,
-		.fd = d ? d->real : slots_park(p->it.fd),
+		.fd = d ? d->real : park(h, p->it.fd),
 		.parent = parent,
 		.open_flags = p->it.rec.open_flags,
 		.inherited = (p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO,
@@ -210,7 +220,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 
 static bool is_handed_over(const struct planned *p, const struct plan *plan)
 {
-	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM)
+	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM || p->fdset)
 		return false;
 	/* Descriptors 0 to 2 stay where they are; a chardev on them gets decoys. */
 	return p->it.kind != FDKIND_STDIO || (plan->stdio && p->it.fd <= STDOUT_FILENO);
@@ -234,6 +244,29 @@ static int put_fds(struct handover *h, const struct freeze *f, const struct plan
 		}
 	free(index);
 	return rc;
+}
+
+/* In the order that QEMU lists them: members of a set are looked at in the order in which they came. */
+static int put_fdsets(struct handover *h, const struct plan *plan)
+{
+	const json_t *set, *member;
+	size_t i, j;
+
+	json_array_foreach(plan->fdsets, i, set)
+		json_array_foreach(json_object_get(set, "fds"), j, member) {
+			const char *opaque = json_string_value(json_object_get(member, "opaque"));
+			struct cpr_fdset rec = {
+				.set = (uint64_t)json_integer_value(json_object_get(set, "fdset-id")),
+				.number = (int32_t)json_integer_value(json_object_get(member, "fd")),
+				.opaque = opaque ? opaque : "",
+			};
+
+			rec.fd = park(h, rec.number);
+			if (rec.fd < 0)
+				return rec.fd;
+			cprstate_put_fdset(&h->w, &rec);
+		}
+	return 0;
 }
 
 static void put_notes(struct handover *h, const struct plan *plan)
@@ -319,6 +352,8 @@ void handover_keep_state(struct execution *e, const struct cprstate *state)
 		execute_keep(e, state->ram[i].fd);
 	for (uint32_t i = 0; i < state->fd_count; i++)
 		execute_keep(e, state->fd[i].fd);
+	for (uint32_t i = 0; i < state->fdset_count; i++)
+		execute_keep(e, state->fdset[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		execute_keep(e, state->pin[i].fd);
 }
@@ -379,6 +414,8 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	if (!rc)
 		rc = put_fds(h, f, plan);
 	if (!rc)
+		rc = put_fdsets(h, plan);
+	if (!rc)
 		rc = make_stream(h, f->state_fd);
 	put_shim(h);
 	put_notes(h, plan);
@@ -402,6 +439,8 @@ void handover_release(struct handover *h)
 {
 	slots_close(h->state_fd);
 	slots_close(h->stream_fd);
+	for (size_t i = 0; i < h->parked_count; i++)
+		slots_close(h->parked[i]);
 	slots_close(h->exec.holder_pipe);
 	slots_close(h->exec.holder_wait);
 	for (size_t i = 0; i < h->residue_count; i++)

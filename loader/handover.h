@@ -10,6 +10,9 @@
 #include "freeze.h"
 #include "vm.h"
 
+/* RAM blocks, descriptors and members of descriptor sets (state/records.def) */
+#define HANDOVER_PARKED 1024
+
 /**
  * struct handover - what is known before the freeze, and what is made of it
  * @running, @hold: the guest runs; it is to be held after the update
@@ -22,6 +25,7 @@
  * @warnings:	    so far
  * @w:		    the state being written
  * @state_fd, @stream_fd: memfds, or -1
+ * @parked, @parked_count: numbers of ours for what is handed over without a decoy
  * @residue:	    residues of monitors' clients, by index in the freeze's list
  */
 struct handover {
@@ -39,6 +43,8 @@ struct handover {
 	struct codec_writer w;
 	int state_fd;
 	int stream_fd;
+	int parked[HANDOVER_PARKED];
+	size_t parked_count;
 	struct {
 		int fd;
 		struct cpr_bytes bytes;

@@ -43,7 +43,7 @@ static const char *opened_path(const struct inspected *it)
 static bool must_be_there(const struct planned *p)
 {
 	return p->action == PLAN_REOPEN && (p->it.kind == FDKIND_FILE || p->it.kind == FDKIND_BLOCKDEV) &&
-	       !(p->it.rec.open_flags & O_CREAT) && !holds_ram(p->it.fd);
+	       !(p->it.rec.open_flags & O_CREAT) && !p->from_fdset && !holds_ram(p->it.fd);
 }
 
 static void check_one(const struct inspected *it, struct reasons *reasons)

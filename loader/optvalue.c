@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_on(const char *value)
@@ -80,6 +81,21 @@ bool optvalue_on(const char *text, const char *key)
 	char value[16];
 
 	return optvalue_get(text, key, value, sizeof(value)) && is_on(value);
+}
+
+/** optvalue_escape() - a value as it stands in an option's argument, its commas doubled; malloc'ed, or NULL */
+char *optvalue_escape(const char *value)
+{
+	char *out = malloc(2 * strlen(value) + 1), *at = out;
+
+	for (; out && *value; value++) {
+		if (*value == ',')
+			*at++ = ',';
+		*at++ = *value;
+	}
+	if (out)
+		*at = '\0';
+	return out;
 }
 
 /**

@@ -13,6 +13,7 @@
 
 bool optvalue_get(const char *text, const char *key, char *ret, size_t size);
 bool optvalue_on(const char *text, const char *key);
+char *optvalue_escape(const char *value);
 void optvalue_type(const char *text, char *ret, size_t size);
 
 #endif

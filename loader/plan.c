@@ -121,6 +121,10 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 {
 	const struct inspected *it = &p->it;
 
+	if (p->fdset)
+		return PLAN_PRESERVE;
+	if (p->from_fdset)
+		return PLAN_REOPEN;
 	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
@@ -158,6 +162,46 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	default:
 		return PLAN_REOPEN;
 	}
+}
+
+/*
+ * Members of descriptor sets (-add-fd, add-fd) are handed over as such, and what QEMU opened through one of them
+ * (/dev/fdset/N) is a duplicate that the successor makes again: the same open file, and no path of its own.
+ */
+static void mark_fdsets(struct planned *fds, size_t count, const json_t *fdsets)
+{
+	const json_t *set, *member;
+	size_t i, j;
+
+	json_array_foreach(fdsets, i, set)
+		json_array_foreach(json_object_get(set, "fds"), j, member) {
+			json_int_t number = json_integer_value(json_object_get(member, "fd"));
+			const struct planned *found = NULL;
+
+			for (size_t k = 0; k < count; k++)
+				if (fds[k].it.fd == number)
+					found = &fds[k];
+			for (size_t k = 0; found && k < count; k++)
+				if (fds[k].it.fd == number)
+					fds[k].fdset = true;
+				else if (fds[k].it.rec.detail_type == FDDETAIL_NONE &&
+					 fds[k].it.rec.ino == found->it.rec.ino &&
+					 fds[k].it.rec.dev == found->it.rec.dev && fds[k].it.recorded)
+					fds[k].from_fdset = true;
+		}
+}
+
+static void check_fdsets(const json_t *fdsets, struct reasons *blockers)
+{
+	const json_t *set;
+	size_t i;
+
+	json_array_foreach(fdsets, i, set)
+		if (!json_array_size(json_object_get(set, "fds")))
+			reasons_add(blockers,
+				    "descriptor set %" JSON_INTEGER_FORMAT
+				    " is in use, but has no member any more: the new QEMU could not open it",
+				    json_integer_value(json_object_get(set, "fdset-id")));
 }
 
 static int find_listener(const struct plan *plan, const struct planned *client)
@@ -223,11 +267,12 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
  * plan_make() - decide on every descriptor
  * @ret:      the plan; plan_free() ends it
  * @chardevs: answer of query-chardev
+ * @fdsets:   answer of query-fdsets
  * @blockers: what cannot be handed over
  *
  * Return: 0 or a negative errno.
  */
-int plan_make(struct plan *ret, const json_t *chardevs, struct reasons *blockers)
+int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct reasons *blockers)
 {
 	struct inspected *list;
 	size_t n;
@@ -242,15 +287,15 @@ int plan_make(struct plan *ret, const json_t *chardevs, struct reasons *blockers
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct planned *p = &ret->fds[ret->count];
-
-		if (list[i].kind == FDKIND_NONE)
-			continue;
-		*p = (struct planned){ .it = list[i], .parent = -1 };
-		p->action = plan_one(p, chardevs, blockers);
-		ret->count++;
+		if (list[i].kind != FDKIND_NONE)
+			ret->fds[ret->count++] = (struct planned){ .it = list[i], .parent = -1 };
 	}
 	free(list);
+	ret->fdsets = json_incref(fdsets);
+	mark_fdsets(ret->fds, ret->count, fdsets);
+	check_fdsets(fdsets, blockers);
+	for (size_t i = 0; i < ret->count; i++)
+		ret->fds[i].action = plan_one(&ret->fds[i], chardevs, blockers);
 	plan_clients(ret, chardevs);
 	ret->stdio = chardev_is(chardevs, "stdio") || chardev_is(chardevs, "mux");
 	check_endpoints(ret, chardevs, blockers);
@@ -263,6 +308,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, struct reasons *blockers
 void plan_free(struct plan *plan)
 {
 	free(plan->fds);
+	json_decref(plan->fdsets);
 	*plan = (struct plan){ .fds = NULL };
 }
 

@@ -29,21 +29,32 @@ enum plan_action {
  * @action: what becomes of it
  * @parent: index of a client's listener in the plan, or -1
  * @chardev: it belongs to a character device of QEMU's
+ * @fdset:   it is a member of a descriptor set
+ * @from_fdset: it was opened through a descriptor set, and will be again
  */
 struct planned {
 	struct inspected it;
 	enum plan_action action;
 	int parent;
 	bool chardev;
+	bool fdset;
+	bool from_fdset;
 };
 
+/**
+ * struct plan - all of them
+ * @fds, @count: by number
+ * @stdio:  a character device is on stdin and stdout
+ * @fdsets: answer of query-fdsets
+ */
 struct plan {
 	struct planned *fds;
 	size_t count;
-	bool stdio; /* a character device is on stdin and stdout */
+	bool stdio;
+	json_t *fdsets;
 };
 
-int plan_make(struct plan *ret, const json_t *chardevs, struct reasons *blockers);
+int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct reasons *blockers);
 void plan_free(struct plan *plan);
 json_t *plan_json(const struct plan *plan);
 

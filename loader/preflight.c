@@ -97,15 +97,6 @@ static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
 	json_decref(answer);
 }
 
-static void check_fdsets(uint64_t deadline, struct reasons *reasons)
-{
-	json_t *answer = query("query-fdsets", deadline, reasons);
-
-	if (json_array_size(answer))
-		reasons_add(reasons, "descriptor sets (add-fd) cannot be handed over yet: remove them with remove-fd");
-	json_decref(answer);
-}
-
 static void check_entities(uint64_t deadline, struct reasons *reasons)
 {
 	char *now = entities_query(deadline);
@@ -178,9 +169,11 @@ int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reas
 	for (int tries = 1;; tries++) {
 		struct reasons found = REASONS_INIT;
 		json_t *chardevs = preflight_chardevs(deadline_ns);
-		int rc = chardevs ? plan_make(plan, chardevs, &found) : -EIO;
+		json_t *fdsets = query("query-fdsets", deadline_ns, &found);
+		int rc = chardevs && fdsets ? plan_make(plan, chardevs, fdsets, &found) : -EIO;
 
 		json_decref(chardevs);
+		json_decref(fdsets);
 		bool good = !rc && !reasons_any(&found);
 		if (good || rc || tries == PLAN_TRIES) {
 			for (size_t i = 0; i < json_array_size(found.list); i++)
@@ -217,7 +210,6 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	check_migration(deadline, reasons);
 	check_jobs(deadline, reasons);
 	check_bitmaps(deadline, reasons);
-	check_fdsets(deadline, reasons);
 	check_entities(deadline, reasons);
 	check_capabilities(reasons);
 	int rc = preflight_plan(plan, deadline, reasons);

@@ -46,7 +46,6 @@ static const struct rule rules[] = {
 	{ "preconfig", ANY, NULL, NULL, "-preconfig: what was set by QMP before the machine was made would be lost" },
 	{ "readconfig", ANY, NULL, NULL,
 	  "-readconfig: what that file says cannot be adapted for the new QEMU yet: put it on the command line" },
-	{ "add-fd", ANY, NULL, NULL, "-add-fd: descriptor sets cannot be handed over yet" },
 	{ "plugin", ANY, NULL, NULL, "-plugin: what a plugin has gathered would be lost: start the VM without it" },
 	{ "icount", ANY, "rr", "record", "-icount rr=record: the recording would begin anew and be overwritten" },
 	{ "icount", ANY, "rr", "replay", "-icount rr=replay: the replay would begin anew" },

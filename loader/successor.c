@@ -328,6 +328,8 @@ static void tidy_up(void)
 	qmp_do(&qmp_private, "query-status", NULL, deadline,
 	       error); /* a round through every loop: none polls a decoy now */
 	close_leftovers();
+	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
+		slots_close(vm.cpr_state->fdset[i].fd);
 	rollback_release_stderr();
 	stdout_release();
 	qmp_call_on_main(restore_signals, NULL, deadline);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdarg.h>
 
+#include "fdsets.h"
 #include "guard.h"
 #include "real.h"
 #include "session.h"
@@ -37,8 +38,13 @@ SHIM_HOOK int close(int fd)
 		return -1;
 	}
 	if (table_kind(fd) != FDKIND_NONE && guard_enter()) {
-		forget(fd);
+		bool kept = guard_role() == SHIM_SUCCESSOR && fdsets_close(fd);
+
+		if (!kept)
+			forget(fd);
 		guard_leave();
+		if (kept)
+			return 0;
 	}
 	return real(close)(fd);
 }
@@ -126,12 +132,12 @@ SHIM_HOOK int dup3(int fd, int to, int flags)
 
 static int control(int fd, int command, void *arg, enum hook_id origin)
 {
-	/* fcntl's third argument is an int, a pointer or nothing; as a pointer it passes on unchanged. */
-	int rc = real(fcntl64)(fd, command, arg);
-
-	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-		return note_duplicate(fd, rc, origin);
-	return rc;
+	if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
+		/* The third argument is an int, a pointer or nothing; as a pointer it passes on unchanged. */
+		return real(fcntl64)(fd, command, arg);
+	if (guard_role() == SHIM_SUCCESSOR && fdsets_duplicate(fd))
+		return real(fcntl)(fd, F_SETFD, FD_CLOEXEC) ? -1 : fd;
+	return note_duplicate(fd, real(fcntl64)(fd, command, arg), origin);
 }
 
 SHIM_HOOK int fcntl(int fd, int command, ...)

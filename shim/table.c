@@ -241,6 +241,8 @@ void table_note_duplicate(int from, int to, enum hook_id origin)
 	rec.origin = (uint16_t)origin;
 	rec.parent = from;
 	rec.seq = 0;
+	/* The second number is QEMU's own doing. */
+	rec.flags &= (uint16_t) ~(FDREC_INHERITED | FDREC_SCM);
 	put(to, &rec);
 }
 
