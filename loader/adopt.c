@@ -171,6 +171,12 @@ static int place_by_number(struct preserved *p)
 	}
 }
 
+/* A helper's tap has no name to ask for: argv_for_successor() names its number. */
+static bool is_helpers_tap(const struct preserved *p)
+{
+	return p->kind == FDKIND_TAP && !strcmp(p->name, TABLE_BRIDGE_HELPER);
+}
+
 static int adopt_descriptor(const struct cpr_fd *rec)
 {
 	struct preserved *p = preserved_add();
@@ -194,11 +200,13 @@ static int adopt_descriptor(const struct cpr_fd *rec)
 	p->partial_len = rec->partial.len;
 	p->residue = rec->residue.data;
 	p->residue_len = rec->residue.len;
-	if (!rec->inherited && p->kind != FDKIND_STDIO)
+	if (!rec->inherited && p->kind != FDKIND_STDIO && !is_helpers_tap(p))
 		return 0;
 	int rc = place_by_number(p);
 	if (!rc && rec->inherited)
 		table_note_inherited(p->number);
+	else if (!rc && is_helpers_tap(p))
+		table_note_text(p->number, p->kind, HOOK_recvmsg, p->name);
 	return rc;
 }
 
@@ -287,6 +295,19 @@ static void arm(const struct cprstate *state, int state_fd)
 		log_error("there is no way back from this update: %s", strerror(-rc));
 }
 
+/* Numbers of the taps that bridge helpers made, in the order in which they were asked to, and -1. */
+static const int *helper_taps(void)
+{
+	static int numbers[PRESERVED_MAX + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < preserved_count(); i++)
+		if (is_helpers_tap(preserved_at(i)))
+			numbers[n++] = preserved_at(i)->number;
+	numbers[n] = -1;
+	return numbers;
+}
+
 /* The surroundings that QEMU was first started in, and the arguments that it gets. */
 static char **prepare_main(const struct cprstate *state, char **exec_argv)
 {
@@ -301,6 +322,7 @@ static char **prepare_main(const struct cprstate *state, char **exec_argv)
 		.readconfig = service_prepare_monitor(),
 		.firmware_dir = vm.binary.firmware_dir,
 		.more = fdset_arguments(state),
+		.helper_taps = helper_taps(),
 	};
 	return what.readconfig && what.more ? argv_for_successor(vm.argv, &what) : NULL;
 }

@@ -198,12 +198,46 @@ static bool is_network(const char *option)
 	return is_option(option, "netdev") || is_option(option, "nic") || is_option(option, "net");
 }
 
+/* Is this a tap that QEMU makes, and not one that it is given by number? */
 static bool makes_tap(const char *value)
 {
 	char type[32];
 
 	optvalue_type(value, type, sizeof(type));
-	return !strcmp(type, "tap") && !optvalue_get(value, "fd", type, sizeof(type));
+	return !strcmp(type, "tap") && !optvalue_get(value, "fd", type, sizeof(type)) &&
+	       !optvalue_get(value, "fds", type, sizeof(type));
+}
+
+/*
+ * When QEMU runs a bridge helper for this option: netdevs in JSON come first, other netdevs then, "-nic" last
+ * (net/net.c:net_init_clients). -1 where it runs none.
+ */
+static int helper_turn(const char *option, const char *value)
+{
+	char type[32];
+
+	if (!is_option(option, "netdev") && !is_option(option, "nic"))
+		return -1;
+	optvalue_type(value, type, sizeof(type));
+	if (strcmp(type, "bridge") != 0 &&
+	    (strcmp(type, "tap") != 0 || !optvalue_get(value, "helper", type, sizeof(type))))
+		return -1;
+	return is_option(option, "nic") ? 2 : value[0] != '{';
+}
+
+/* The descriptor of the tap that a helper made for the option at this place, or -1. */
+static int helpers_tap(char *const argv[], size_t at, const int *taps)
+{
+	int turn = helper_turn(argv[at], argv[at + 1]), before = 0;
+
+	for (size_t i = 1; turn >= 0 && argv[i] && argv[i + 1]; i++) {
+		int other = helper_turn(argv[i], argv[i + 1]);
+
+		before += other >= 0 && (other < turn || (other == turn && i < at));
+	}
+	while (turn >= 0 && before-- > 0 && *taps >= 0)
+		taps++;
+	return turn < 0 ? -1 : *taps;
 }
 
 static char *with_json(const char *value, const char *key, const char *text)
@@ -211,6 +245,30 @@ static char *with_json(const char *value, const char *key, const char *text)
 	json_t *object = json_loads(value, 0, NULL);
 	char *out = object && !json_object_set_new(object, key, json_string(text)) ? json_dumps(object, 0) : NULL;
 
+	json_decref(object);
+	return out;
+}
+
+/* A network back end whose tap a bridge helper has made: without the helper, by number. */
+static char *with_tap(const char *value, int fd)
+{
+	static const char *const dropped[] = { "", "type", "br", "helper", NULL };
+	char number[16], *rest, *out = NULL;
+
+	snprintf(number, sizeof(number), "%d", fd);
+	if (value[0] != '{') {
+		rest = optvalue_without(value, dropped);
+		if (rest && asprintf(&out, "tap,fd=%s%s%s", number, *rest ? "," : "", rest) < 0)
+			out = NULL;
+		free(rest);
+		return out;
+	}
+	json_t *object = json_loads(value, 0, NULL);
+	for (size_t i = 1; dropped[i]; i++)
+		json_object_del(object, dropped[i]);
+	if (object && !json_object_set_new(object, "type", json_string("tap")) &&
+	    !json_object_set_new(object, "fd", json_string(number)))
+		out = json_dumps(object, 0);
 	json_decref(object);
 	return out;
 }
@@ -227,14 +285,19 @@ static char *with_guid(const char *value, const char *guid)
 	return out;
 }
 
-/* The argument of an option as a successor is to get it; malloc'ed. */
-static char *rewritten(const char *option, const char *value, const struct argv_successor *what, bool *machine_found)
+/* The argument of the option at this place as a successor is to get it; malloc'ed. */
+static char *rewritten(char *const argv[], size_t at, const struct argv_successor *what, bool *machine_found)
 {
+	const char *option = argv[at], *value = argv[at + 1];
+	int tap = helpers_tap(argv, at, what->helper_taps);
+
 	if (is_option(option, "machine") || is_option(option, "M"))
 		return with_machine_type(value, what->machine, machine_found);
 	/* A client that was connected is in the queue when QEMU listens; one that was not is not to be waited for. */
 	if (is_character_device(option) && is_server(value))
 		return join(value, ",wait=off", "");
+	if (tap >= 0)
+		return with_tap(value, tap);
 	/* The interface is up already; its script ran when the VM was first started. */
 	if (is_network(option) && makes_tap(value))
 		return value[0] == '{' ? with_json(value, "script", "no") : join(value, ",script=no", "");
@@ -277,7 +340,7 @@ char **argv_for_successor(char *const argv[], const struct argv_successor *what)
 		}
 		out[out_n++] = argv[i];
 		if (i && argv[i][0] == '-' && argv[i + 1] && argv[i + 1][0] != '-') {
-			char *value = rewritten(argv[i], argv[i + 1], what, &machine_found);
+			char *value = rewritten(argv, i, what, &machine_found);
 
 			failed |= !value;
 			out[out_n++] = value;

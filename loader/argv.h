@@ -17,6 +17,7 @@
  * @readconfig: file with the private monitor
  * @firmware_dir: first directory to look for firmware in, or ""
  * @more: further arguments, ended by NULL
+ * @helper_taps: descriptors of the taps that bridge helpers made, oldest first, ended by -1
  */
 struct argv_successor {
 	const char *machine;
@@ -24,6 +25,7 @@ struct argv_successor {
 	const char *readconfig;
 	const char *firmware_dir;
 	char *const *more;
+	const int *helper_taps;
 };
 
 bool argv_names_vmm(const char *path);

@@ -226,23 +226,42 @@ static bool is_handed_over(const struct planned *p, const struct plan *plan)
 	return p->it.kind != FDKIND_STDIO || (plan->stdio && p->it.fd <= STDOUT_FILENO);
 }
 
+static int by_age(const void *a, const void *b)
+{
+	const struct planned *const *x = a, *const *y = b;
+
+	return ((*x)->it.rec.seq > (*y)->it.rec.seq) - ((*x)->it.rec.seq < (*y)->it.rec.seq);
+}
+
+/* In the order in which they were made, which is that of the new QEMU's requests: a tap's queues share a name. */
+static const struct planned **oldest_first(const struct plan *plan)
+{
+	const struct planned **list = calloc(plan->count + 1, sizeof(struct planned *));
+
+	for (size_t i = 0; list && i < plan->count; i++)
+		list[i] = &plan->fds[i];
+	if (list)
+		qsort(list, plan->count, sizeof(struct planned *), by_age);
+	return list;
+}
+
 static int put_fds(struct handover *h, const struct freeze *f, const struct plan *plan)
 {
-	int *index = calloc(plan->count ? plan->count : 1, sizeof(*index)), n = 0, rc = 0;
+	const struct planned **list = oldest_first(plan);
+	int *index = calloc(plan->count + 1, sizeof(*index)), n = 0, rc = list && index ? 0 : -ENOMEM;
 
-	if (!index)
-		return -ENOMEM;
 	/* Listeners first: a client names its listener by its place among them. */
-	for (int clients = 0; clients < 2; clients++)
+	for (int clients = 0; !rc && clients < 2; clients++)
 		for (size_t i = 0; !rc && i < plan->count; i++) {
-			const struct planned *p = &plan->fds[i];
+			const struct planned *p = list[i];
 
 			if ((p->it.kind == FDKIND_CLIENT) != clients || !is_handed_over(p, plan))
 				continue;
 			rc = put_fd(h, f, p, p->parent >= 0 ? index[p->parent] : -1);
-			index[i] = n++;
+			index[p - plan->fds] = n++;
 		}
 	free(index);
+	free(list);
 	return rc;
 }
 

@@ -75,6 +75,38 @@ bool optvalue_get(const char *text, const char *key, char *ret, size_t size)
 	return found;
 }
 
+/**
+ * optvalue_without() - an option's argument without some of its keys
+ * @text: the argument, no JSON
+ * @keys: their names, ended by NULL; "" for a first part that names none
+ *
+ * Return: malloc'ed, or NULL where memory ran out.
+ */
+char *optvalue_without(const char *text, const char *const keys[])
+{
+	char *out = calloc(1, strlen(text) + 1), *to = out, part[1024];
+	bool first = true;
+
+	for (const char *at = text, *next; out && at; at = next, first = false) {
+		bool drop = false;
+
+		next = copy_part(at, part, sizeof(part));
+		size_t len = next ? (size_t)(next - at) - 1 : strlen(at);
+		char *equals = strchr(part, '=');
+		if (equals)
+			*equals = '\0';
+		for (size_t i = 0; keys[i]; i++)
+			drop |= *keys[i] ? !strcmp(part, keys[i]) : first && !equals;
+		if (drop)
+			continue;
+		if (to > out)
+			*to++ = ',';
+		memcpy(to, at, len);
+		to += len;
+	}
+	return out;
+}
+
 /** optvalue_on() - is this key one that is on? */
 bool optvalue_on(const char *text, const char *key)
 {

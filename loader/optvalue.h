@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 bool optvalue_get(const char *text, const char *key, char *ret, size_t size);
+char *optvalue_without(const char *text, const char *const keys[]);
 bool optvalue_on(const char *text, const char *key);
 char *optvalue_escape(const char *value);
 void optvalue_type(const char *text, char *ret, size_t size);

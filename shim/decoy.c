@@ -3,6 +3,8 @@
 #include "decoy.h"
 
 #include <errno.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <string.h>
 
@@ -288,6 +290,20 @@ static void poke(const struct decoy *d)
 	}
 }
 
+/*
+ * A queue that is off loses the packets that wait in it (drivers/net/tun.c:__tun_detach), and a new QEMU turns all but
+ * one off before the device state says which are on. So only the last request counts; EINVAL says that the queue is
+ * as asked for already.
+ */
+static void set_queue(struct decoy *d)
+{
+	struct ifreq request = { .ifr_flags = d->queue };
+
+	if (d->queue)
+		real(ioctl)(d->real, TUNSETQUEUE, &request);
+	d->queue = 0;
+}
+
 /**
  * decoy_switch() - put the real descriptor under QEMU's number
  * @d: a placed decoy
@@ -313,6 +329,7 @@ int decoy_switch(struct decoy *d)
 		return -errno;
 	}
 	table_refresh(d->number);
+	set_queue(d);
 	poke(d);
 	return 0;
 }

@@ -52,6 +52,16 @@ static int attach(int fd, struct ifreq *request)
 	return rc;
 }
 
+static int set_queue(int fd, const struct ifreq *request)
+{
+	struct decoy *d = decoy_find(fd);
+
+	if (!d)
+		return real(ioctl)(fd, TUNSETQUEUE, request);
+	d->queue = request->ifr_flags;
+	return 0;
+}
+
 SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -63,6 +73,8 @@ SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
 		return real(ioctl)(fd, request, arg);
 	if (request == TUNSETIFF)
 		return attach(fd, arg);
+	if (request == TUNSETQUEUE)
+		return set_queue(fd, arg);
 	/* A tap's settings are the interface's: what QEMU sets on a decoy is meant for the real one. */
 	return real(ioctl)(decoy_real(fd), request, arg);
 }

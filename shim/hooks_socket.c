@@ -186,7 +186,19 @@ static bool has_session(int fd)
 	return kind == FDKIND_CLIENT || kind == FDKIND_CONNECTION;
 }
 
-static void note_received(struct msghdr *msg)
+/*
+ * QEMU's bridge helper, a child, sends the tap that it made over a socketpair (net/tap.c:net_bridge_run_helper); all
+ * other messages come from clients.
+ */
+static void note_one_received(int from, int fd)
+{
+	if (table_kind(from) == FDKIND_SOCKETPAIR)
+		table_note_text(fd, FDKIND_TAP, HOOK_recvmsg, TABLE_BRIDGE_HELPER);
+	else
+		table_note_received(fd);
+}
+
+static void note_received(int from, struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -195,7 +207,7 @@ static void note_received(struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			table_note_received(fd);
+			note_one_received(from, fd);
 		}
 	}
 }
@@ -211,7 +223,7 @@ SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 		if (client)
 			session_received(fd, msg, (size_t)n);
 		if (msg->msg_controllen)
-			note_received(msg);
+			note_received(fd, msg);
 		errno = saved;
 		guard_leave();
 	}

@@ -15,6 +15,9 @@
 #include "../state/fdtable.h"
 #include "real.h"
 
+/* Recorded as the name of a tap that a bridge helper made; no interface can be called so. */
+#define TABLE_BRIDGE_HELPER "bridge helper"
+
 int table_setup(unsigned int generation);
 int table_shared_fd(void);
 void table_arm(void);

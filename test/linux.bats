@@ -2,6 +2,7 @@
 # The Linux guest: tap, disks, RAM, balloon and display across updates, with QEMU 7.2 and 10.0.
 
 load lib/common
+load lib/network
 
 setup() {
 	setup_vm_dir
@@ -10,49 +11,6 @@ setup() {
 
 teardown() {
 	teardown_vm_dir
-}
-
-# --- the network ---
-
-# The interface as the host sees it: how often its link went up or down, and what happened to it since the monitor began.
-carrier_changes() {
-	ip netns exec "$NETNS" cat "/sys/class/net/$TAP/carrier_changes"
-}
-
-watch_link() {
-	start_background "$VM_DIR/links.log" ip -n "$NETNS" -o monitor link
-	LINK_MONITOR=$!
-	# A change that must be seen shows that the monitor listens.
-	ip -n "$NETNS" tuntap add dev probe0 mode tap
-	wait_for 5 probe_is_seen
-	: >"$VM_DIR/links.log"
-}
-
-probe_is_seen() {
-	ip -n "$NETNS" link set probe0 up
-	ip -n "$NETNS" link set probe0 down
-	grep -q probe0 "$VM_DIR/links.log"
-}
-
-# link_was_quiet: since watch_link the tap was there and up all the time. A new QEMU does switch its offloads off and on again.
-link_was_quiet() {
-	wait_for 5 probe_is_seen
-	end_process "$LINK_MONITOR"
-	if grep -w "$TAP" "$VM_DIR/links.log" | grep -vE '^[0-9]+: .*[<,]UP,LOWER_UP[,>].* event FEATURE CHANGE '; then
-		return 1
-	fi
-}
-
-offloads() {
-	ip netns exec "$NETNS" "$TOOLS/offloads.py" "$TAP"
-}
-
-no_ping_lost() {
-	local summary
-
-	summary=$(stop_pinger)
-	echo "pings: $summary" >&2
-	[ "$(jq .ok <<<"$summary")" = true ] && [ "$(jq .sent <<<"$summary")" -gt "$1" ]
 }
 
 # --- the guest ---

@@ -51,8 +51,8 @@ static void test_refused(void)
 		{ "-netdev", "tap,id=n,vhost=on", "vhost network" },
 		{ "-netdev", "id=n,type=tap,vhost=yes", "vhost network" },
 		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"vhost\": true}", "vhost network" },
-		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"queues\": 2}", "multiqueue" },
-		{ "-netdev", "{\"type\": \"bridge\", \"id\": \"n\"}", "bridge helper" },
+		{ "-net", "bridge,br=b", "use -netdev or -nic" },
+		{ "-net", "tap,helper=/h", "use -netdev or -nic" },
 		{ "-netdev", "vhost-user,id=n,chardev=c", "vhost-user" },
 		{ "-nic", "socket,listen=:1234", "lose its peer" },
 		{ "-netdev", "stream,id=n,addr.type=unix", "lose its peer" },
@@ -89,6 +89,8 @@ static void test_harmless(void)
 		{ "-drive", "file=a,snapshot=off" },
 		{ "-netdev", "tap,id=n,vhost=off,script=no" },
 		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"vhost\": false}" },
+		{ "-netdev", "{\"type\": \"tap\", \"id\": \"n\", \"queues\": 2}" },
+		{ "-netdev", "bridge,id=n,helper=/h" },
 		{ "-netdev", "user,id=socket" },
 		{ "-sandbox", "on,spawn=allow" },
 		{ "-chardev", "socket,id=pipe,path=telnet:,server=on" },
@@ -132,11 +134,24 @@ static void test_spawn(void)
 	ok(refused_spawn(unknown), "it may with a configuration that is not read");
 }
 
+static struct argv_successor successor_with(const int *taps)
+{
+	static char *no_more[] = { NULL };
+
+	return (struct argv_successor){
+		.machine = "pc-q35-7.2",
+		.vmgenid = "",
+		.readconfig = "r",
+		.firmware_dir = "",
+		.more = no_more,
+		.helper_taps = taps,
+	};
+}
+
 static void test_successor(void)
 {
-	const struct argv_successor what = {
-		.machine = "pc-q35-7.2", .vmgenid = "", .readconfig = "r", .firmware_dir = ""
-	};
+	const int no_taps[] = { -1 };
+	const struct argv_successor what = successor_with(no_taps);
 	char *argv[] = { (char *)"q",
 			 (char *)"-netdev",
 			 (char *)"{\"type\": \"tap\", \"id\": \"n\"}",
@@ -144,6 +159,8 @@ static void test_successor(void)
 			 (char *)"id=m,type=tap",
 			 (char *)"-chardev",
 			 (char *)"socket,id=c,server,path=p",
+			 (char *)"-netdev",
+			 (char *)"tap,id=f,fds=3:4",
 			 NULL };
 	char **out = argv_for_successor(argv, &what);
 	char value[32];
@@ -152,6 +169,33 @@ static void test_successor(void)
 	   "JSON: no script runs again");
 	ok(out && optvalue_get(out[4], "script", value, sizeof(value)) && !strcmp(value, "no"), "type=tap: nor here");
 	ok(out && optvalue_get(out[6], "wait", value, sizeof(value)) && !strcmp(value, "off"), "no server waits");
+	ok(out && !strcmp(out[8], argv[8]), "a tap given by number takes no script (net/tap.c:net_init_tap)");
+}
+
+static void test_helpers(void)
+{
+	const int taps[] = { 11, 12, 13, 14, -1 };
+	const struct argv_successor what = successor_with(taps);
+	char *argv[] = { (char *)"q",
+			 (char *)"-nic",
+			 (char *)"bridge,br=b,model=virtio",
+			 (char *)"-netdev",
+			 (char *)"id=a,type=tap,helper=/h -x,,y,sndbuf=1M",
+			 (char *)"-netdev",
+			 (char *)"bridge,id=b",
+			 (char *)"-netdev",
+			 (char *)"{\"type\": \"bridge\", \"id\": \"c\", \"br\": \"b\"}",
+			 NULL };
+	char **out = argv_for_successor(argv, &what);
+	char value[32];
+
+	ok(out && !strcmp(out[2], "tap,fd=14,model=virtio"), "-nic comes last");
+	ok(out && !strcmp(out[4], "tap,fd=12,id=a,sndbuf=1M"), "other keys are kept");
+	ok(out && !strcmp(out[6], "tap,fd=13,id=b"), "netdevs in their order");
+	optvalue_type(out[8], value, sizeof(value));
+	ok(!strcmp(value, "tap"), "JSON: a tap");
+	ok(optvalue_get(out[8], "fd", value, sizeof(value)) && !strcmp(value, "11"), "JSON comes first");
+	ok(!optvalue_get(out[8], "br", value, sizeof(value)), "JSON: without the bridge");
 }
 
 int main(void)
@@ -161,5 +205,6 @@ int main(void)
 	test_values();
 	test_spawn();
 	test_successor();
+	test_helpers();
 	return tap_done();
 }
