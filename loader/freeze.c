@@ -26,14 +26,9 @@
 
 static bool is_monitor(int fd)
 {
-	struct session s;
-	bool monitor = false;
+	int protocol = session_protocol(fd);
 
-	if (session_copy(fd, &s)) {
-		monitor = s.protocol == SESSION_QMP || s.protocol == SESSION_HMP;
-		free(s.partial);
-	}
-	return monitor;
+	return protocol == SESSION_QMP || protocol == SESSION_HMP;
 }
 
 /* A device's client that does not read: QEMU holds output back, and must go on to. */
@@ -97,7 +92,7 @@ static bool is_input(const struct planned *p, const struct plan *plan)
 	switch (p->it.kind) {
 	case FDKIND_CLIENT:
 	case FDKIND_CONNECTION:
-		return p->chardev;
+		return p->chardev && !p->partner;
 	case FDKIND_TAP:
 	case FDKIND_PTY_MASTER:
 		return true;

@@ -13,6 +13,7 @@
 
 #include "../shim/decoy.h"
 #include "../shim/real.h"
+#include "../shim/session.h"
 #include "../shim/table.h"
 #include "vm.h"
 
@@ -130,9 +131,15 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	}
 	if (it->rec.flags & FDREC_SCM) {
-		reasons_add(blockers,
-			    "descriptor %d (%s) was passed in by a monitor's client: that cannot be handed over yet",
-			    it->fd, it->link);
+		/* hw/virtio/vhost-user.c:vhost_user_get_inflight_fd */
+		reasons_add(
+			blockers,
+			session_protocol(it->rec.parent) == SESSION_VHOST_USER
+				? "descriptor %d (%s): a vhost-user back end that keeps its unfinished requests in "
+				  "memory of its own (inflight) cannot be connected to anew yet"
+				: "descriptor %d (%s) was passed in by a monitor's client: that cannot be handed over "
+				  "yet",
+			it->fd, it->link);
 		return PLAN_BLOCK;
 	}
 	switch (it->kind) {

@@ -31,6 +31,7 @@ enum plan_action {
  * @chardev: it belongs to a character device of QEMU's
  * @fdset:   it is a member of a descriptor set
  * @from_fdset: it was opened through a descriptor set, and will be again
+ * @partner: it leads to the other half of a device (loader/partners.h), which QEMU talks to until the exec: no decoy
  */
 struct planned {
 	struct inspected it;
@@ -39,6 +40,7 @@ struct planned {
 	bool chardev;
 	bool fdset;
 	bool from_fdset;
+	bool partner;
 };
 
 /**

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "entities.h"
 #include "ondisk.h"
+#include "partners.h"
 #include "qmp.h"
 #include "refused.h"
 #include "vm.h"
@@ -172,6 +173,8 @@ int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reas
 		json_t *fdsets = query("query-fdsets", deadline_ns, &found);
 		int rc = chardevs && fdsets ? plan_make(plan, chardevs, fdsets, &found) : -EIO;
 
+		if (!rc)
+			partners_plan(plan, chardevs, deadline_ns, &found);
 		json_decref(chardevs);
 		json_decref(fdsets);
 		bool good = !rc && !reasons_any(&found);

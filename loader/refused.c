@@ -19,7 +19,9 @@
  * @type:    what they make: a name, the beginning of a name and "*", or ANY
  * @key:     further condition: this key has this value; NULL for none
  * @value:   "on" stands for all that QEMU takes for it
- * @why:     the sentence
+ * @why:     the sentence; NULL where what matches can be updated
+ *
+ * The first rule without a further condition is the last that is looked at.
  */
 struct rule {
 	const char *options;
@@ -82,6 +84,9 @@ static const struct rule rules[] = {
 	{ NETWORK, "l2tpv3", NULL, NULL, "a network over a socket would lose its peer: use a tap" },
 	{ NETWORK, "netmap", NULL, NULL, "a network over netmap cannot be handed over yet: use a tap" },
 	{ NETWORK, "af-xdp", NULL, NULL, "a network over AF_XDP cannot be handed over yet: use a tap" },
+	{ "device", "vhost-user-blk*", NULL, NULL, NULL }, /* loader/partners.c */
+	{ "device", "vhost-user-fs*", NULL, NULL,
+	  "vhost-user-fs: the files that virtiofsd has open for the guest would be lost: unmount it and unplug it" },
 	{ "device", "vhost-*", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
 	{ "device", "vfio-*", NULL, NULL, "VFIO devices cannot be handed over yet" },
 	{ "device", "ivshmem-doorbell", NULL, NULL, "ivshmem-doorbell: its server would see a new peer" },
@@ -132,8 +137,12 @@ static void refuse_one(const char *option, const char *value, struct reasons *re
 	optvalue_type(value, type, sizeof(type));
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (named(rules[i].options, option) && matches(rules[i].type, type) &&
-		    (!rules[i].key || has_value(value, &rules[i])))
-			reasons_add(reasons, "%s", rules[i].why);
+		    (!rules[i].key || has_value(value, &rules[i]))) {
+			if (rules[i].why)
+				reasons_add(reasons, "%s", rules[i].why);
+			if (!rules[i].key)
+				break;
+		}
 	/* argv_for_successor() pins it in this form only. */
 	if (!strcmp(option, "device") && !strcmp(type, "vmgenid") && strncmp(value, "vmgenid", 7) != 0 &&
 	    optvalue_get(value, "guid", type, sizeof(type)) && !strcmp(type, "auto"))

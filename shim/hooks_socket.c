@@ -195,7 +195,7 @@ static void note_one_received(int from, int fd)
 	if (table_kind(from) == FDKIND_SOCKETPAIR)
 		table_note_text(fd, FDKIND_TAP, HOOK_recvmsg, TABLE_BRIDGE_HELPER);
 	else
-		table_note_received(fd);
+		table_note_received(fd, from);
 }
 
 static void note_received(int from, struct msghdr *msg)

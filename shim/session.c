@@ -82,14 +82,18 @@ static size_t first_bytes(const struct msghdr *msg, size_t len, char *out, size_
 }
 
 /*
- * A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). Unknown is
- * what may yet become the former.
+ * A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). A vhost-user
+ * device begins with VHOST_USER_GET_FEATURES, which has no payload (hw/virtio/vhost-user.c:vhost_user_backend_init).
+ * Unknown is what may yet become a QMP greeting.
  */
 static int classify(const char *text, size_t len)
 {
 	static const char hmp[] = "QEMU ", qmp[] = "\"QMP\":";
+	static const uint32_t get_features[] = { 1, 1, 0 }; /* request, version as its flags, size */
 	size_t i = 1, n = sizeof(qmp) - 1;
 
+	if (len == sizeof(get_features) && !memcmp(text, get_features, len))
+		return SESSION_VHOST_USER;
 	if (len >= sizeof(hmp) - 1 && !memcmp(text, hmp, sizeof(hmp) - 1) && memmem(text, len, " monitor", 8))
 		return SESSION_HMP;
 	if (!len || text[0] != '{')
@@ -225,6 +229,16 @@ bool session_copy(int fd, struct session *ret)
 	}
 	pthread_mutex_unlock(&lock);
 	return s != NULL;
+}
+
+/** session_protocol() - what is spoken on a connection: enum session_protocol */
+int session_protocol(int fd)
+{
+	pthread_mutex_lock(&lock);
+	const struct session *s = find(fd);
+	int protocol = s ? s->protocol : SESSION_UNKNOWN;
+	pthread_mutex_unlock(&lock);
+	return protocol;
 }
 
 /**

@@ -23,6 +23,7 @@ enum session_protocol {
 	SESSION_PLAIN = 1,   /* bytes without a handshake: a serial port */
 	SESSION_QMP = 2,
 	SESSION_HMP = 3,
+	SESSION_VHOST_USER = 4, /* a back end of a vhost-user device */
 };
 
 /**
@@ -56,6 +57,7 @@ void session_close(int fd);
 void session_sent(int fd, const struct msghdr *msg, size_t len);
 void session_received(int fd, const struct msghdr *msg, size_t len);
 bool session_copy(int fd, struct session *ret);
+int session_protocol(int fd);
 void session_restore(int fd, int protocol, bool negotiated, bool oob);
 
 #endif

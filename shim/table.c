@@ -265,10 +265,14 @@ void table_note_text(int fd, enum fdkind kind, enum hook_id origin, const char *
 	put(fd, &rec);
 }
 
-/** table_note_received() - record a descriptor that came in through SCM_RIGHTS */
-void table_note_received(int fd)
+/**
+ * table_note_received() - record a descriptor that came in through SCM_RIGHTS
+ * @fd:	  its number
+ * @from: the connection that it came by
+ */
+void table_note_received(int fd, int from)
 {
-	struct fdrec rec = { .kind = FDKIND_FILE, .flags = FDREC_SCM, .origin = HOOK_recvmsg, .parent = -1 };
+	struct fdrec rec = { .kind = FDKIND_FILE, .flags = FDREC_SCM, .origin = HOOK_recvmsg, .parent = from };
 
 	put(fd, &rec);
 }

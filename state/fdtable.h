@@ -55,7 +55,8 @@ enum fddetail {
  * @origin:	enum hook_id of the call that made it (state/hooks.def), 0 where it was found in /proc/self/fd
  * @detail_type: enum fddetail
  * @detail_len:	bytes of @detail in use
- * @parent:	descriptor number it came from (an accepted client's listener, a duplicate's original), or -1
+ * @parent:	descriptor number it came from (an accepted client's listener, a duplicate's original, the
+ *		connection that it was received by), or -1
  * @open_flags:	flags given to open(2), or a socket's domain << 16 | type
  * @seq:	position in the order of creation, from 1; unique in one table
  * @dev:	st_dev, as fstat(2) gave it

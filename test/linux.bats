@@ -3,6 +3,7 @@
 
 load lib/common
 load lib/network
+load lib/linuxguest
 
 setup() {
 	setup_vm_dir
@@ -11,75 +12,6 @@ setup() {
 
 teardown() {
 	teardown_vm_dir
-}
-
-# --- the guest ---
-
-# ask COMMAND ANSWER: a line to the guest's console, and the first line since that begins with ANSWER.
-ask() {
-	local before
-
-	before=$(answers "$2")
-	send_serial "$1"
-	wait_for 30 more_answers "$before" "$2"
-	grep -aE "^[0-9.]+ $2" "$VM_DIR/serial.log" | tail -n 1 | cut -d ' ' -f 2-
-}
-
-answers() {
-	grep -acE "^[0-9.]+ $1" "$VM_DIR/serial.log" || true
-}
-
-more_answers() {
-	[ "$(answers "$2")" -gt "$1" ]
-}
-
-# guest_status FIELD
-guest_status() {
-	ask status STATUS | sed -E "s/.*\<$1=(-?[0-9.]+).*/\1/"
-}
-
-# How many warnings the guest's kernel has logged since it started.
-guest_warnings() {
-	ask warnings WARNINGS
-}
-
-# The guest's own clock rose with every line, and never by more than a second between two lines of a tenth.
-uptime_is_steady() {
-	grep -aE '^[0-9.]+ C [0-9]+ ' "$VM_DIR/serial.log" | awk '
-		$4 + 0 < last || (NR > 1 && $4 - last > 1) { print "uptime " last " was followed by " $4; bad = 1 }
-		{ last = $4 }
-		END { exit bad || NR < 10 }'
-}
-
-# let_guest_work N: lets the guest write, check and answer for that many more passes over its RAM.
-let_guest_work() {
-	local passes
-
-	passes=$(guest_status passes)
-	wait_for 20 passes_beyond $((passes + $1))
-}
-
-passes_beyond() {
-	[ "$(grep -aE ' RAM ok [0-9]+$' "$VM_DIR/serial.log" | tail -n 1 | cut -d ' ' -f 4)" -ge "$1" ]
-}
-
-power_off() {
-	send_serial poweroff
-	wait_for 20 is_gone "$VM_PID"
-}
-
-# disk_is_whole IMAGE FORMAT: what the guest wrote is there, down to its last record before power_off. Its console is closed.
-disk_is_whole() {
-	local newest
-
-	newest=$(grep -aE ' DISK ok [0-9]+$' "$VM_DIR/serial.log" | tail -n 1 | cut -d ' ' -f 4)
-	qemu-img convert -f "$2" -O raw "$1" "$VM_DIR/disk.raw"
-	"$TOOLS/checkdisk.py" "$VM_DIR/disk.raw" "$newest"
-}
-
-# stop_serial_client fails where QEMU has ended; nothing else may be wrong.
-serial_was_whole() {
-	stop_serial_client | tee /dev/stderr | tail -n 1 | jq -e '.problems - ["the connection was closed"] == []'
 }
 
 # --- network, qcow2, RAM ---
@@ -211,11 +143,6 @@ disk_test() {
 	power_off
 	serial_was_whole
 	disk_is_whole "$VM_DIR/disk" "$format"
-}
-
-# Requests that the guest makes are answered: it has written for a second more.
-disk_goes_on() {
-	wait_for 20 more_answers "$(answers 'DISK ok')" 'DISK ok'
 }
 
 @test "raw disk, cache=none, aio=native, in an iothread" {

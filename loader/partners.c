@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * partners.c - devices of which the other half is in another process; see partners.h.
+ *
+ * A vhost-user back end is left and connected to anew. "stop" has the back end stop its rings and say where they are
+ * (hw/virtio/vhost.c:vhost_dev_stop); a back end that is left ends what it has begun, in the guest's memory that it
+ * still maps (util/vhost-user-server.c:vu_client_trip), before it takes its next client; and that one, the new QEMU,
+ * negotiates everything anew and sends it the guest's memory when the rings start again, at "cont". Were the connection
+ * kept, the back end's map of the memory would have to be taken apart by us, with requests under way in it.
+ *
+ * So the back end must take a second client, or the guest would have no disk in the new QEMU nor on the way back: that
+ * is known of the ones named here, and for others "reconnect" says it.
+ */
+#include "partners.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "../shim/real.h"
+#include "../shim/session.h"
+#include "argv.h"
+#include "optvalue.h"
+#include "qmp.h"
+#include "vm.h"
+
+/* Programs that are known to take one client after the other. */
+static const char *const returning[] = { "qemu-storage-daemon" };
+
+/* File name of the program at a socket's other end, or "" where that is not known. */
+static void peer_program(int fd, char ret[NAME_MAX + 1])
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	char path[64], link[PATH_MAX];
+
+	ret[0] = '\0';
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.pid <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)peer.pid);
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = '\0';
+	char *deleted = strstr(link, " (deleted)"), *name = strrchr(link, '/');
+	if (deleted)
+		*deleted = '\0';
+	if (name)
+		snprintf(ret, NAME_MAX + 1, "%s", name + 1);
+}
+
+/* Does the command line have QEMU connect to this path again whenever the connection ends? */
+static bool reconnects(const char *path)
+{
+	const char *text;
+	char value[PATH_MAX];
+
+	for (size_t n = 0; (text = argv_value(vm.argv, "chardev", n)); n++) {
+		if (!optvalue_get(text, "path", value, sizeof(value)) || strcmp(value, path) != 0)
+			continue;
+		if ((optvalue_get(text, "reconnect", value, sizeof(value)) ||
+		     optvalue_get(text, "reconnect-ms", value, sizeof(value))) &&
+		    strtoul(value, NULL, 10))
+			return true;
+	}
+	return false;
+}
+
+static bool is_known_to_return(int fd)
+{
+	char program[NAME_MAX + 1];
+
+	peer_program(fd, program);
+	for (size_t i = 0; i < sizeof(returning) / sizeof(returning[0]); i++)
+		if (!strcmp(program, returning[i]))
+			return true;
+	return false;
+}
+
+/* The path that QEMU connected to, or "" where it is none. */
+static void path_of(const struct inspected *it, char ret[sizeof(((struct sockaddr_un *)0)->sun_path) + 1])
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNSPEC };
+
+	memcpy(&addr, it->rec.detail, it->rec.detail_len < sizeof(addr) ? it->rec.detail_len : sizeof(addr));
+	ret[0] = '\0';
+	if (it->rec.detail_type == FDDETAIL_ADDR && addr.sun_family == AF_UNIX)
+		snprintf(ret, sizeof(addr.sun_path) + 1, "%.*s", (int)sizeof(addr.sun_path), addr.sun_path);
+}
+
+static void plan_vhost_user(struct planned *p, struct reasons *blockers)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	struct stat st;
+
+	path_of(&p->it, path);
+	p->partner = true;
+	p->action = PLAN_CLOSE;
+	if (p->it.kind != FDKIND_CONNECTION || p->it.rec.flags & FDREC_INHERITED || !*path) {
+		reasons_add(blockers,
+			    "descriptor %d: a vhost-user back end that QEMU did not connect to by a path cannot be "
+			    "connected to anew",
+			    p->it.fd);
+		p->action = PLAN_BLOCK;
+	} else if (fstatat(vm.cwd_fd, path, &st, 0) || !S_ISSOCK(st.st_mode)) {
+		reasons_add(blockers, "the socket %s of a vhost-user back end is gone: a new QEMU could not connect",
+			    path);
+	} else if (!is_known_to_return(p->it.fd) && !reconnects(path)) {
+		reasons_add(blockers,
+			    "the vhost-user back end at %s is not known to take another client when this one leaves: "
+			    "if it does, say so by reconnect=1 on its character device",
+			    path);
+	}
+}
+
+/* A device's back end must be there, and its connection one that was found. */
+static size_t count_vhost_user(const char *parent, const json_t *chardevs, uint64_t deadline, struct reasons *blockers)
+{
+	char error[QMP_ERROR_MAX], path[512];
+	json_t *list = qmp_command(&qmp_private, "qom-list", json_pack("{s:s}", "path", parent), deadline, error);
+	const json_t *item, *dev;
+	size_t i, j, count = 0;
+
+	json_array_foreach(list, i, item) {
+		const char *type = json_string_value(json_object_get(item, "type"));
+
+		if (!type || strncmp(type, "child<vhost-user-blk", 20) != 0)
+			continue;
+		count++;
+		snprintf(path, sizeof(path), "%s/%s", parent, json_string_value(json_object_get(item, "name")));
+		json_t *label =
+			qmp_command(&qmp_private, "qom-get",
+				    json_pack("{s:s, s:s}", "path", path, "property", "chardev"), deadline, error);
+		json_array_foreach(chardevs, j, dev) {
+			const char *name = json_string_value(json_object_get(dev, "filename"));
+
+			if (!json_equal(json_object_get(dev, "label"), label) || !name ||
+			    strncmp(name, "disconnected:", 13) != 0)
+				continue;
+			reasons_add(blockers, "%s has lost its vhost-user back end (character device %s): start it",
+				    path, json_string_value(label));
+			count--;
+		}
+		json_decref(label);
+	}
+	json_decref(list);
+	return count;
+}
+
+/**
+ * partners_plan() - what becomes of connections to devices' other halves
+ * @plan:	 changed for these connections
+ * @chardevs:	 answer of query-chardev
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @blockers:	 what cannot be handed over
+ */
+void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers)
+{
+	static const char *const parents[] = { "/machine/peripheral", "/machine/peripheral-anon" };
+	size_t devices = 0, found = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->fds[i].chardev && session_protocol(plan->fds[i].it.fd) == SESSION_VHOST_USER) {
+			plan_vhost_user(&plan->fds[i], blockers);
+			found++;
+		}
+	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++)
+		devices += count_vhost_user(parents[i], chardevs, deadline_ns, blockers);
+	if (devices != found)
+		reasons_add(blockers, "there are %zu vhost-user devices with a back end, but %zu such connections",
+			    devices, found);
+}

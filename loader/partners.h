@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * partners.h - devices of which the other half is in another process: vhost-user back ends.
+ *
+ * QEMU talks to such a process for the guest, and while it stops: it asks where the back end's rings are, which becomes
+ * a part of the device's state.
+ */
+#ifndef CPRSHIM_LOADER_PARTNERS_H
+#define CPRSHIM_LOADER_PARTNERS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "plan.h"
+#include "reasons.h"
+
+void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers);
+
+#endif
