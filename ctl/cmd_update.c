@@ -2,6 +2,7 @@
 /* cmd_update.c - cprctl update: update a VM and wait for the outcome. */
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -77,11 +78,23 @@ static int explain(const struct vm *vm, int err)
 	return CTL_NO;
 }
 
+/* Was the process lost and the guest not? Another one then has it, which is a VM by all that can be seen from here. */
+static bool lives_on(const json_t *result)
+{
+	json_int_t pid = json_integer_value(json_object_get(result, "pid"));
+	struct vm vm;
+
+	if (pid <= 0 || pid > INT_MAX || vm_find((pid_t)pid, &vm))
+		return false;
+	vm_close(&vm);
+	return true;
+}
+
 static int report(const struct vm *vm, const struct options *opts, const json_t *result)
 {
 	bool updated = result_updated(result);
 	/* by the method transfer, a new process has the guest */
-	bool lost = !updated && vm_gone(vm, LATE_DEATH_MS);
+	bool lost = !updated && vm_gone(vm, LATE_DEATH_MS) && !lives_on(result);
 
 	if (opts->seen & OPT_JSON)
 		jget_print(result);

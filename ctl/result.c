@@ -148,6 +148,9 @@ void result_print(FILE *out, const json_t *result)
 		fputs("  the guest was not touched\n", out);
 	else if (!result_updated(result))
 		fputs("  the guest runs on, on the old binary\n", out);
+	if (json_is_integer(json_object_get(result, "pid")))
+		fprintf(out, "  its process was lost: it is process %" JSON_INTEGER_FORMAT " now\n",
+			json_integer_value(json_object_get(result, "pid")));
 	print_blackout(out, result);
 	result_print_list(out, "  reason: ", json_object_get(result, "reasons"));
 	result_print_list(out, "  warning: ", json_object_get(result, "warnings"));

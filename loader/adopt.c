@@ -34,6 +34,23 @@
 #include "successor.h"
 #include "vm.h"
 
+/* Has the guardian become this program? It has said so in the journal, which only who was given the state has. */
+static bool is_guardian(const struct cprstate *state)
+{
+	struct journal j;
+
+	return pread(state->shim[0].journal_fd, &j, sizeof(j), 0) == sizeof(j) && j.magic == JOURNAL_MAGIC &&
+	       j.guardian == getpid();
+}
+
+static bool is_ours(const struct cprstate *state)
+{
+	const struct cpr_vm *rec = &state->vm[0];
+
+	return (rec->pid == (uint64_t)getpid() && vm_start_time() && rec->start_time == vm_start_time()) ||
+	       is_guardian(state);
+}
+
 static struct cprstate *read_state(int fd, const char **ret_why)
 {
 	struct cprstate *state = calloc(1, sizeof(*state));
@@ -56,7 +73,7 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 		return NULL;
 	}
 	*ret_why = "it is another process's";
-	if (state->vm[0].pid != (uint64_t)getpid() || !vm_start_time() || state->vm[0].start_time != vm_start_time()) {
+	if (!is_ours(state)) {
 		free(state);
 		return NULL;
 	}
@@ -139,7 +156,7 @@ static void adopt_vm(struct cprstate *state)
 	vm.envp = strings(state->env_count, get_env, state);
 	vm.library_fd = state->shim[0].library_fd;
 	vm.cwd_fd = state->shim[0].cwd_fd;
-	vm.start_time = rec->start_time;
+	vm.start_time = vm_start_time();
 	vm.daemonized = rec->daemonized;
 	vm.signal_mask = rec->signal_mask;
 	snprintf(vm.own_path, sizeof(vm.own_path), "%s", state->shim[0].own_path);
@@ -277,8 +294,23 @@ static void open_journal(const struct cprstate *state)
 			  rc ? strerror(-rc) : "the guest has run since");
 		real(_exit)(1);
 	}
-	vm.journal->attempt++;
+	/* The guardian's is the way back, however far the new program had come. */
+	vm.journal->attempt = vm.journal->guardian || vm.journal->attempt ? 2 : 1;
 	vm_mark(JOURNAL_STARTED);
+}
+
+/* The guest's process has died, and this one has been its guardian: whatever bears the old process id gets the new one. */
+static void move_to_this_process(void)
+{
+	char links[PATH_MAX];
+
+	snprintf(links, sizeof(links), "%s", control_links_dir());
+	control_move();
+	if (vm.binary.module_dir[0] && !strcmp(vm.binary.module_dir, links) && !rename(links, control_links_dir())) {
+		snprintf(vm.binary.module_dir, sizeof(vm.binary.module_dir), "%s", control_links_dir());
+		snprintf(vm.binary.firmware_dir, sizeof(vm.binary.firmware_dir), "%s", control_links_dir());
+	}
+	log_warn("%s: the guest goes on as process %d", vm.journal->reason, (int)getpid());
 }
 
 /* From here on a failure leads back, where this is not the way back already. */
@@ -367,6 +399,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (rc)
 		rollback_now("the new program could not take over: %s", strerror(-rc));
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path);
+	if (vm.journal->guardian)
+		move_to_this_process();
 	char **argv = prepare_main(state, exec_argv);
 	if (!argv)
 		rollback_now("the new program could not take over: no memory");

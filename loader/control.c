@@ -73,6 +73,14 @@ void control_adopt(int fd, const char *socket_path)
 	snprintf(path, sizeof(path), "%s", socket_path);
 }
 
+/** control_move() - the VM has another process id by now: listen under that */
+void control_move(void)
+{
+	slots_close(listener);
+	control_remove();
+	control_open();
+}
+
 /** control_listener() - the listening socket, or a negative number */
 int control_listener(void)
 {

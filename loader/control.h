@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 void control_open(void);
+void control_move(void);
 void control_adopt(int fd, const char *path);
 int control_listener(void);
 const char *control_path(void);

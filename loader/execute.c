@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,6 +25,7 @@ static struct execution *_Atomic wanted;
 static _Atomic int answer; /* 0: none yet; else what execveat() failed with */
 static int holder_pid = -1;
 static char holder_stack[16384] __attribute__((aligned(16)));
+static struct fdlist held; /* what the holder keeps open */
 
 /**
  * execute_pipe() - make the holder's pipe
@@ -45,30 +47,64 @@ int execute_pipe(struct execution *e)
 	return 0;
 }
 
+static void add(struct fdlist *list, int fd)
+{
+	size_t at = list->count;
+
+	while (at && list->fd[at - 1] > fd)
+		at--;
+	if (fd < 0 || (at && list->fd[at - 1] == fd) || list->count == EXECUTE_KEEP)
+		return;
+	memmove(&list->fd[at + 1], &list->fd[at], (list->count++ - at) * sizeof(list->fd[0]));
+	list->fd[at] = fd;
+}
+
 /** execute_keep() - keep a descriptor; a negative number is ignored */
 void execute_keep(struct execution *e, int fd)
 {
-	for (size_t i = 0; i < e->keep_count; i++)
-		if (e->keep[i] == fd)
-			return;
-	if (fd >= 0 && e->keep_count < EXECUTE_KEEP)
-		e->keep[e->keep_count++] = fd;
+	add(&e->keep, fd);
+}
+
+static void close_others(const struct fdlist *list)
+{
+	unsigned int from = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		unsigned int fd = (unsigned int)list->fd[i];
+
+		if (fd > from)
+			syscall(SYS_close_range, from, fd - 1, 0);
+		from = fd + 1;
+	}
+	syscall(SYS_close_range, from, ~0U, 0);
 }
 
 /*
  * The holder: on its own stack, in memory that exec leaves to it. System calls only: its thread pointer is the
- * leader's.
+ * leader's. What it has open beyond its need would be held open: an image's lock, a client's connection.
  */
 static int hold(void *opaque)
 {
-	unsigned int wait = (unsigned int)((struct execution *)opaque)->holder_wait;
-	char byte;
+	const struct execution *e = opaque;
 
-	if (wait)
-		syscall(SYS_close_range, 0, wait - 1, 0);
-	syscall(SYS_close_range, wait + 1, ~0U, 0);
-	syscall(SYS_read, wait, &byte, 1);
+	close_others(&held);
+	guardian_watch(e);
 	return 0;
+}
+
+static void set_held(const struct execution *e)
+{
+	held.count = 0;
+	if (e->guardian.fd >= 0) {
+		for (size_t i = 0; i < e->keep.count; i++)
+			if (e->keep.fd[i] != e->holder_pipe)
+				add(&held, e->keep.fd[i]);
+		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+			if (vm_is_standard(fd))
+				add(&held, fd);
+		add(&held, e->guardian.leader);
+	}
+	add(&held, e->holder_wait);
 }
 
 static void set_cloexec(const struct execution *e)
@@ -77,8 +113,8 @@ static void set_cloexec(const struct execution *e)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (!vm_is_standard(fd))
 			real(fcntl)(fd, F_SETFD, FD_CLOEXEC);
-	for (size_t i = 0; i < e->keep_count; i++)
-		real(fcntl)(e->keep[i], F_SETFD, 0);
+	for (size_t i = 0; i < e->keep.count; i++)
+		real(fcntl)(e->keep.fd[i], F_SETFD, 0);
 }
 
 /**
@@ -97,6 +133,7 @@ void execute_here(struct execution *e)
 	sigprocmask(SIG_SETMASK, &all, &mask);
 	sigaction(SIGUSR2, &ignore, &before);
 	set_cloexec(e);
+	set_held(e);
 	/* No exit signal: QEMU's own waiting for children must not meet it. */
 	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
 	if (vm.journal)
@@ -104,8 +141,8 @@ void execute_here(struct execution *e)
 	vm_mark(JOURNAL_EXEC);
 	syscall(SYS_execveat, e->fd, "", e->argv, e->envp, AT_EMPTY_PATH);
 	int saved = errno;
-	for (size_t i = 0; i < e->keep_count; i++)
-		real(fcntl)(e->keep[i], F_SETFD, FD_CLOEXEC);
+	for (size_t i = 0; i < e->keep.count; i++)
+		real(fcntl)(e->keep.fd[i], F_SETFD, FD_CLOEXEC);
 	if (holder_pid > 0)
 		syscall(SYS_kill, holder_pid, SIGKILL);
 	sigaction(SIGUSR2, &before, NULL);

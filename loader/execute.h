@@ -8,7 +8,8 @@
  *
  * exec tears the old address space down, which costs 60 ms for each GiB of touched memory in 4 KiB pages, inside the
  * blackout. So a helper that shares the address space (CLONE_VM) is left behind to hold it until the guest runs again;
- * it has closed every descriptor but a pipe, and ends when the pipe's other end is closed.
+ * it has closed every descriptor that it does not need, and ends when the other end of a pipe is closed. It is the guardian,
+ * too (guardian.h).
  */
 #ifndef CPRSHIM_LOADER_EXECUTE_H
 #define CPRSHIM_LOADER_EXECUTE_H
@@ -17,25 +18,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "guardian.h"
+
 #define EXECUTE_KEEP 2048
+
+/* Descriptors, in ascending order. */
+struct fdlist {
+	int fd[EXECUTE_KEEP];
+	size_t count;
+};
 
 /**
  * struct execution - what is to be exec'd
  * @fd:	   the binary
  * @argv, @envp: its arguments and environment
  * @keep:  descriptors that stay open; all others but stdin, stdout and stderr are closed
- * @keep_count: how many
  * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
  * @holder_wait: the end that the holder reads; closed by the exec
+ * @guardian: how the holder brings the guest back
  */
 struct execution {
 	int fd;
 	char **argv;
 	char **envp;
-	int keep[EXECUTE_KEEP];
-	size_t keep_count;
+	struct fdlist keep;
 	int holder_pipe;
 	int holder_wait;
+	struct guardian guardian;
 };
 
 int execute_pipe(struct execution *e);

@@ -21,25 +21,44 @@ bool fault_at(const char *place)
 	return true;
 }
 
+static void by_exit(void)
+{
+	exit(3);
+}
+
+static void by_crash(void)
+{
+	raise(SIGSEGV);
+}
+
+static void by_kill(void)
+{
+	raise(SIGKILL);
+}
+
+static void by_hang(void)
+{
+	for (;;)
+		pause();
+}
+
 /**
  * fault_program() - in a successor, on its main thread: end it as a broken QEMU would
- * @place: how far it has come: "PLACE-exit", "PLACE-abort", "PLACE-crash" and "PLACE-hang" are known
+ * @place: how far it has come: "PLACE-exit", "PLACE-abort", "PLACE-crash", "PLACE-kill" and "PLACE-hang" are known
  */
 void fault_program(const char *place)
 {
+	static const struct {
+		const char *name;
+		void (*end)(void);
+	} kinds[] = {
+		{ "exit", by_exit }, { "abort", abort }, { "crash", by_crash }, { "kill", by_kill }, { "hang", by_hang }
+	};
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s-exit", place);
-	if (fault_at(name))
-		exit(3);
-	snprintf(name, sizeof(name), "%s-abort", place);
-	if (fault_at(name))
-		abort();
-	snprintf(name, sizeof(name), "%s-crash", place);
-	if (fault_at(name))
-		raise(SIGSEGV);
-	snprintf(name, sizeof(name), "%s-hang", place);
-	if (fault_at(name))
-		for (;;)
-			pause();
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(name, sizeof(name), "%s-%s", place, kinds[i].name);
+		if (fault_at(name))
+			kinds[i].end();
+	}
 }

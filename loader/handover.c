@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../shim/log.h"
 #include "../shim/real.h"
@@ -416,6 +418,22 @@ char **handover_argv(void)
 	return argv_with(vm.argv, fail_closed);
 }
 
+static int set_guardian(struct handover *h, const char *variable)
+{
+	struct guardian *g = &h->exec.guardian;
+	int leader = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (leader < 0)
+		return -errno;
+	*g = (struct guardian){
+		.fd = h->back.fd,
+		.envp = probe_environment(&h->back, variable, vm.library_fd),
+		.leader = slots_move(leader),
+		.limit = (uint64_t)h->timeout_s * 1000000000,
+	};
+	return g->leader < 0 ? g->leader : g->envp ? 0 : -ENOMEM;
+}
+
 /**
  * handover_write() - finish the state
  * @h:	     after handover_prepare()
@@ -445,8 +463,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		h->exec.fd = h->target.fd;
 		h->exec.argv = handover_argv();
 		h->exec.envp = probe_environment(&h->target, variable, vm.library_fd);
-		if (!h->exec.argv || !h->exec.envp)
-			rc = -ENOMEM;
+		rc = h->exec.argv && h->exec.envp ? set_guardian(h, variable) : -ENOMEM;
 	}
 	if (rc)
 		reasons_add(reasons, "the state could not be written: %s", strerror(-rc));
@@ -466,5 +483,7 @@ void handover_release(struct handover *h)
 		free((void *)h->residue[i].bytes.data);
 	free(h->exec.argv);
 	free(h->exec.envp);
+	free(h->exec.guardian.envp);
+	slots_close(h->exec.guardian.leader);
 	free(h->w.buf);
 }

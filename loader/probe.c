@@ -87,11 +87,11 @@ void probe_file(const struct vm_binary *binary, struct reasons *reasons)
  * @variable:	"NAME=value": how the shim in it learns what it is there for
  * @library_fd: number under which it finds this library
  *
- * Return: an array that is not freed, or NULL where memory ran out.
+ * Return: an array to be freed, or NULL where memory ran out.
  */
 char **probe_environment(const struct vm_binary *binary, const char *variable, int library_fd)
 {
-	static char modules[PATH_MAX + 32], preload[sizeof(binary->preload) + 64];
+	char modules[PATH_MAX + 32], preload[sizeof(binary->preload) + 64];
 	const char *extra[3] = { variable, NULL, NULL };
 
 	snprintf(modules, sizeof(modules), "QEMU_MODULE_DIR=%s", binary->module_dir);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../shim/log.h"
 #include "clock.h"
@@ -131,6 +132,8 @@ json_t *result_after_exec(const struct reasons *warnings)
 	json_object_set_new(result, "to", side(new->path, new->version));
 	if (!updated)
 		json_object_set_new(result, "reasons", json_pack("[s]", vm.journal->reason));
+	if (vm.journal->guardian)
+		json_object_set_new(result, "pid", json_integer(getpid()));
 	add_notes(result, warnings);
 	add_blackout(result, updated);
 	remember(result);

@@ -243,6 +243,7 @@ int rollback_arm(const struct cprstate *state, int state_fd)
 	back.envp = probe_environment(&old, variable, vm.library_fd);
 	handover_keep_state(&back, state);
 	execute_keep(&back, state_fd);
+	back.guardian = GUARDIAN_NONE; /* the first one still watches */
 	/* Without a holder the way back only takes longer. */
 	if (execute_pipe(&back))
 		back.holder_wait = back.holder_pipe = -1;

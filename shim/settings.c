@@ -158,35 +158,40 @@ static bool replaced(const char *entry, const char *const extra[])
 
 /**
  * settings_environment() - build the environment that a replacement is exec'd with
- * @original: environment that the VMM was first started with
+ * @original: environment that the VMM was first started with; its strings stay its own
  * @own_path: path that this library was loaded from at that time
  * @preload:  what to preload before the user's own libraries
- * @extra:    further "NAME=value" strings, ended by NULL; they replace variables of the same name and stay the caller's
+ * @extra:    further "NAME=value" strings, ended by NULL; they replace variables of the same name, and are copied
  *
- * Return: an array ended by NULL that is never freed (exec follows), or NULL where memory ran out.
+ * Return: an array ended by NULL in one piece, to be freed, or NULL where memory ran out.
  */
 char **settings_environment(char *const original[], const char *own_path, const char *preload,
 			    const char *const extra[])
 {
 	char *user = preload_without_us(env_find(original, "LD_PRELOAD"), own_path);
-	size_t count = 0, n = 0;
-	char **out;
+	size_t count = 0, n = 0, bytes = sizeof("LD_PRELOAD=:") + strlen(preload) + (user ? strlen(user) : 0);
+	char **out, *at;
 
 	while (original[count])
 		count++;
-	for (size_t i = 0; extra[i]; i++)
-		count++;
-	out = calloc(count + 2, sizeof(*out));
-	if (!out || asprintf(&out[n++], "LD_PRELOAD=%s%s%s", preload, user ? ":" : "", user ? user : "") < 0) {
+	for (size_t i = 0; extra[i]; i++, count++)
+		bytes += strlen(extra[i]) + 1;
+	out = malloc((count + 2) * sizeof(*out) + bytes);
+	if (!out) {
 		free(user);
-		free(out);
 		return NULL;
 	}
+	at = (char *)(out + count + 2);
+	out[n++] = at;
+	at += snprintf(at, bytes, "LD_PRELOAD=%s%s%s", preload, user ? ":" : "", user ? user : "") + 1;
 	free(user);
 	for (size_t i = 0; original[i]; i++)
 		if (!replaced(original[i], extra))
 			out[n++] = original[i];
-	for (size_t i = 0; extra[i]; i++)
-		out[n++] = (char *)extra[i];
+	for (size_t i = 0; extra[i]; i++) {
+		out[n++] = at;
+		at = stpcpy(at, extra[i]) + 1;
+	}
+	out[n] = NULL;
 	return out;
 }

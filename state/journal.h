@@ -36,6 +36,8 @@ struct journal {
 	 * Processes that hold the last programs' memory (loader/execute.h), by attempt: 0 before it, 1 on the way back.
 	 */
 	int32_t holder[2];
+	int32_t guardian; /* process that has taken over from one that died (loader/guardian.h), or 0 */
+	uint32_t reserved;
 	uint64_t moment[JOURNAL_MOMENTS]; /* CLOCK_MONOTONIC, nanoseconds; of the way back once that has begun */
 	char reason[JOURNAL_REASON];	  /* why it went back */
 };

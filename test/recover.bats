@@ -206,6 +206,73 @@ breaks_by() {
 	finish
 }
 
+# --- the process itself is lost: its guardian has the guest ---
+
+# moves_on PATTERN [BINARY]: the process dies in an update, and the guest goes on in another, on the old binary.
+moves_on() {
+	local pid=$VM_PID before
+
+	before=$(update_count)
+	run -1 --separate-stderr ctl update --json --binary "${2:-$QEMU_NEW}" "$VM_PID"
+	UPDATE_RESULT=$output
+	echo "update: $output $stderr" >&2
+	jq -e --arg pattern "$1" '.ok == false and .outcome == "failed" and (.reasons[0] | test($pattern))' <<<"$UPDATE_RESULT"
+	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
+	STARTED+=("$VM_PID")
+	[ "$VM_PID" != "$pid" ]
+	is_gone "$pid"
+	vm_lives
+	vm_runs old
+	[ "$(update_count)" -eq $((before + 1)) ]
+	# cprctl finds it, and nothing of the old process id is left.
+	ctl list --json | jq -e --argjson new "$VM_PID" --argjson old "$pid" 'map(.pid) | index($new) and (index($old) | not)'
+	[ "$(find "$VM_DIR/run" -type s | wc -l)" = 1 ]
+}
+
+@test "SIGKILL at the successor's start and in its initialisation: the guest goes on under another process id" {
+	export CPRSHIM_FAULT=start-kill
+	begin -pidfile "$VM_DIR/pidfile"
+	moves_on 'was killed'
+	[ "$(cat "$VM_DIR/pidfile")" = "$VM_PID" ]
+	guest_alive
+	write_disk
+	# That one has a guardian at its update, too.
+	moves_on 'was killed'
+	in_state running
+	guest_alive
+	write_disk
+	vm_ctl stop
+	moves_on 'was killed'
+	in_state paused
+	write_disk
+	vm_ctl cont
+	guest_alive
+	finish
+}
+
+@test "a program that ends before main(), hangs there, or overflows another thread's stack" {
+	export CPRSHIM_FAULT=
+	begin
+	make_fake
+	local mode
+
+	for mode in early-exit early-crash early-hang kill thread-overflow; do
+		echo "$mode" >"$VM_DIR/fake/mode"
+		if [ "$mode" = early-hang ]; then
+			moves_on "did not come to the shim's code in time" "$FAKE"
+		else
+			moves_on 'was killed, or ended' "$FAKE"
+		fi
+		guest_alive
+		write_disk
+	done
+	update_vm new
+	guest_alive
+	vm_runs new
+	write_disk
+	finish
+}
+
 # --- the package was upgraded under the VM ---
 
 NAMESPACE_PID=
@@ -314,7 +381,7 @@ version_is() {
 
 runs_fake() { [ "/proc/$VM_PID/exe" -ef "$FAKE" ]; }
 
-@test "the VM is killed in the middle of an update: cprctl says that the guest is lost, and ends with 3" {
+@test "the VM and its guardian are killed in the middle of an update: cprctl says that the guest is lost, and ends with 3" {
 	boot_guest -M $MACHINE
 	make_fake
 	echo hang >"$VM_DIR/fake/mode"
@@ -322,7 +389,8 @@ runs_fake() { [ "/proc/$VM_PID/exe" -ef "$FAKE" ]; }
 		env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --binary "$FAKE" "$VM_PID"
 	local cprctl=$!
 	wait_for 10 runs_fake
-	kill -KILL "$VM_PID"
+	# shellcheck disable=SC2046 # the guardian is one of them
+	kill -KILL $(children) "$VM_PID"
 	wait_for 10 is_gone "$cprctl"
 	grep -q 'the guest is lost' "$VM_DIR/ctl.log"
 	grep -qx 'exit status 3' "$VM_DIR/ctl.log"

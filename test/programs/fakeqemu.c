@@ -53,12 +53,37 @@ static void *break_in_thread(void *mode)
 {
 	if (!strcmp(mode, "thread-crash"))
 		crash();
+	else if (!strcmp(mode, "thread-overflow"))
+		overflow(0);
 	else if (!strcmp(mode, "thread-exit"))
 		exit(5);
 	else
 		abort();
 	return NULL;
 }
+
+/* Before the shim's entry, which comes in place of libc's: nothing in this process can go back from here. */
+static void break_early(int argc, char **argv, char **envp)
+{
+	static char mode[PATH_MAX];
+
+	(void)argc;
+	(void)argv;
+	while (*envp && strncmp(*envp, "CPRSHIM_STATE=", 14))
+		envp++;
+	if (!*envp)
+		return;
+	read_beside("mode", mode);
+	if (!strcmp(mode, "early-exit"))
+		_exit(127);
+	if (!strcmp(mode, "early-crash"))
+		crash();
+	while (!strcmp(mode, "early-hang"))
+		pause();
+}
+
+/* The loader runs these before any library's constructors. */
+__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **, char **) = break_early;
 
 int main(int argc, char **argv)
 {
@@ -85,6 +110,8 @@ int main(int argc, char **argv)
 		return overflow(0);
 	if (!strcmp(mode, "abort"))
 		abort();
+	if (!strcmp(mode, "kill"))
+		raise(SIGKILL);
 	if (!strncmp(mode, "thread-", 7))
 		pthread_create(&thread, NULL, break_in_thread, mode);
 	for (;;)

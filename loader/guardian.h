@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guardian.h - what nothing inside the process can survive: the process itself is killed during an update, or the new
+ * program ends before the shim's first instruction.
+ *
+ * The helper that keeps the old address space over the exec (execute.h) has every descriptor that the exec keeps, too.
+ * Where the process dies before the commit, it execs the old binary itself: the guest goes on under the helper's
+ * process id. Once the guest has run in the new program the helper just ends. It costs nothing that is not there anyway,
+ * and nothing during the blackout. A kill of the whole cgroup takes it along.
+ */
+#ifndef CPRSHIM_LOADER_GUARDIAN_H
+#define CPRSHIM_LOADER_GUARDIAN_H
+
+#include <stdint.h>
+
+struct execution;
+
+/**
+ * struct guardian - what the helper needs
+ * @fd:	    the old binary, or -1 where nothing is to be guarded
+ * @envp:   its environment; its arguments are the successor's
+ * @leader: pidfd of the process, or -1
+ * @limit:  nanoseconds that the new program has to come to the shim's first code
+ */
+struct guardian {
+	int fd;
+	char **envp;
+	int leader;
+	uint64_t limit;
+};
+
+#define GUARDIAN_NONE ((struct guardian){ .fd = -1, .leader = -1 })
+
+void guardian_watch(const struct execution *e);
+
+#endif
