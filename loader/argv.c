@@ -51,6 +51,15 @@ const char *argv_value(char *const argv[], const char *option, size_t nth)
 	return NULL;
 }
 
+/** argv_mentions() - does this text occur in any argument? */
+bool argv_mentions(char *const argv[], const char *text)
+{
+	for (size_t i = 1; argv[0] && argv[i]; i++)
+		if (strstr(argv[i], text))
+			return true;
+	return false;
+}
+
 /* Is "key=value" one of the comma-separated parts? An empty value asks for the key alone. */
 static bool has_part(const char *arg, const char *part)
 {

@@ -31,6 +31,7 @@ struct argv_successor {
 bool argv_names_vmm(const char *path);
 bool argv_is_inert(char *const argv[]);
 bool argv_has(char *const argv[], const char *option);
+bool argv_mentions(char *const argv[], const char *text);
 const char *argv_value(char *const argv[], const char *option, size_t nth);
 bool argv_forbids_affinity(char *const argv[]);
 char **argv_with(char *const argv[], const char *const extra[]);

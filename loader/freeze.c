@@ -36,8 +36,16 @@ static bool is_stalled(const struct planned *p, int real)
 {
 	struct pollfd room = { .fd = real, .events = POLLOUT };
 
-	return (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION) && !is_monitor(p->it.fd) &&
-	       !poll(&room, 1, 0);
+	switch (p->it.kind) {
+	case FDKIND_CLIENT:
+	case FDKIND_CONNECTION:
+		return !is_monitor(p->it.fd) && !poll(&room, 1, 0);
+	case FDKIND_PIPE:
+	case FDKIND_PTY_MASTER:
+		return !poll(&room, 1, 0);
+	default:
+		return false;
+	}
 }
 
 static int hold(struct freeze *f, const struct planned *p)
@@ -92,6 +100,8 @@ static bool is_input(const struct planned *p, const struct plan *plan)
 	switch (p->it.kind) {
 	case FDKIND_CLIENT:
 	case FDKIND_CONNECTION:
+	case FDKIND_FILE:
+	case FDKIND_PIPE:
 		return p->chardev && !p->partner;
 	case FDKIND_TAP:
 	case FDKIND_PTY_MASTER:

@@ -15,6 +15,8 @@
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/table.h"
+#include "argv.h"
+#include "optvalue.h"
 #include "vm.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
@@ -90,6 +92,36 @@ static bool writes_from_start(const struct fdrec *rec)
 	       (rec->open_flags & (O_TRUNC | O_APPEND));
 }
 
+/* A regular file that a character device reads: reading it anew would give the guest the same bytes again. */
+static bool is_chardev_input(const struct inspected *it)
+{
+	char value[FDTABLE_DETAIL];
+
+	for (size_t n = 0; it->rec.detail_type == FDDETAIL_TEXT && argv_value(vm.argv, "chardev", n); n++)
+		if (optvalue_get(argv_value(vm.argv, "chardev", n), "input-path", value, sizeof(value)) &&
+		    !strcmp(value, (const char *)it->rec.detail))
+			return true;
+	return false;
+}
+
+static enum plan_action plan_file(struct planned *p)
+{
+	const struct inspected *it = &p->it;
+	bool reads = (it->rec.open_flags & O_ACCMODE) == O_RDONLY;
+
+	p->chardev = it->recorded && reads && is_chardev_input(it);
+	return p->chardev || (it->recorded && writes_from_start(&it->rec)) ? PLAN_PRESERVE : PLAN_REOPEN;
+}
+
+/* One that QEMU opened by its path: its other end would see the end of the file, and what is in it would be lost. */
+static enum plan_action plan_pipe(struct planned *p)
+{
+	if (!p->it.recorded || p->it.rec.detail_type != FDDETAIL_TEXT)
+		return PLAN_CLOSE;
+	p->chardev = (p->it.rec.open_flags & O_ACCMODE) != O_WRONLY;
+	return PLAN_PRESERVE;
+}
+
 static enum plan_action plan_listener(struct planned *p, const json_t *chardevs, struct reasons *blockers)
 {
 	char text[256];
@@ -104,17 +136,34 @@ static enum plan_action plan_listener(struct planned *p, const json_t *chardevs,
 	return PLAN_PRESERVE;
 }
 
-/* QEMU names a connection by its local address, which is empty for a UNIX client; newer ones then take the server's. */
-static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
+/**
+ * plan_is_connected() - has a character device connected this socket?
+ * @fd:	      its number
+ * @chardevs: answer of query-chardev
+ *
+ * QEMU names a connection by its local address, which is empty for a UNIX client; newer ones then take the server's.
+ */
+bool plan_is_connected(int fd, const json_t *chardevs)
 {
 	char text[256];
 
-	address_text(p->it.fd, false, text, sizeof(text));
-	p->chardev = chardev_named(chardevs, *text ? text : "unix:", false);
-	if (!*text && !p->chardev) {
-		address_text(p->it.fd, true, text, sizeof(text));
-		p->chardev = *text && chardev_named(chardevs, text, false);
+	address_text(fd, false, text, sizeof(text));
+	if (chardev_named(chardevs, *text ? text : "unix:", false))
+		return true;
+	if (*text)
+		return false;
+	address_text(fd, true, text, sizeof(text));
+	return *text && chardev_named(chardevs, text, false);
+}
+
+static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
+{
+	/* Nothing else of QEMU's connects one (chardev/char-udp.c): its networks send to addresses. */
+	if (decoy_is_datagram(decoy_real(p->it.fd))) {
+		p->chardev = chardev_is(chardevs, "udp");
+		return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 	}
+	p->chardev = plan_is_connected(p->it.fd, chardevs);
 	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 }
 
@@ -154,7 +203,9 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_CONNECTION:
 		return plan_connection(p, chardevs);
 	case FDKIND_FILE:
-		return it->recorded && writes_from_start(&it->rec) ? PLAN_PRESERVE : PLAN_REOPEN;
+		return plan_file(p);
+	case FDKIND_PIPE:
+		return plan_pipe(p);
 	case FDKIND_VHOST:
 		reasons_add(blockers, "descriptor %d (%s): vhost devices cannot be handed over yet", it->fd, it->link);
 		return PLAN_BLOCK;
@@ -164,7 +215,6 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_CLIENT: /* decided with its listener */
 	case FDKIND_SOCKET:
 	case FDKIND_SOCKETPAIR:
-	case FDKIND_PIPE:
 		return PLAN_CLOSE;
 	default:
 		return PLAN_REOPEN;
@@ -219,6 +269,16 @@ static int find_listener(const struct plan *plan, const struct planned *client)
 	return -1;
 }
 
+/* QEMU names a connection by its own end's address: one that begins with a zero byte looks empty to it. */
+static bool is_abstract(int fd)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNSPEC };
+	socklen_t len = sizeof(addr);
+
+	return !real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len) && addr.sun_family == AF_UNIX &&
+	       len > offsetof(struct sockaddr_un, sun_path) && !addr.sun_path[0];
+}
+
 static void plan_clients(struct plan *plan, const json_t *chardevs)
 {
 	char text[256];
@@ -236,7 +296,8 @@ static void plan_clients(struct plan *plan, const json_t *chardevs)
 		 * A listener on any address has another name than its clients; one that is connected is named by its
 		 * client.
 		 */
-		if (plan->fds[p->parent].chardev || (*text && chardev_named(chardevs, text, true))) {
+		if (plan->fds[p->parent].chardev || (*text && chardev_named(chardevs, text, true)) ||
+		    (is_abstract(p->it.fd) && chardev_named(chardevs, "unix:", true))) {
 			p->chardev = plan->fds[p->parent].chardev = true;
 			p->action = PLAN_PRESERVE;
 		}
@@ -255,7 +316,7 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
 
 		if (!name || !label || !strcmp(label, "cprshim"))
 			continue;
-		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4))
+		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4) || !strcmp(name, "udp"))
 			connected++;
 		if (!strncmp(name, "telnet:", 7) || !strncmp(name, "websocket:", 10))
 			reasons_add(blockers, "character device %s (%s) has a session that cannot be handed over",
@@ -264,10 +325,28 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
 			reasons_add(blockers, "a debugger is connected to the gdbstub: detach it");
 	}
 	for (i = 0; i < plan->count; i++)
-		found += plan->fds[i].chardev && plan->fds[i].it.kind != FDKIND_LISTENER;
+		found += plan->fds[i].chardev &&
+			 (plan->fds[i].it.kind == FDKIND_CLIENT || plan->fds[i].it.kind == FDKIND_CONNECTION);
 	if (found < connected)
 		reasons_add(blockers, "%zu character devices are connected, but only %zu of their sockets are known",
 			    connected, found);
+}
+
+/* Whoever connects anew is made anew: the order no longer tells which of two connections to one server is whose. */
+static void check_twins(const struct plan *plan, struct reasons *blockers)
+{
+	for (size_t i = 0; i < plan->count && argv_mentions(vm.argv, "reconnect"); i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct planned *a = &plan->fds[i], *b = &plan->fds[j];
+
+			if (a->it.kind == FDKIND_CONNECTION && b->it.kind == FDKIND_CONNECTION && a->chardev &&
+			    b->chardev && a->it.rec.detail_len && a->it.rec.detail_len == b->it.rec.detail_len &&
+			    !memcmp(a->it.rec.detail, b->it.rec.detail, a->it.rec.detail_len))
+				reasons_add(blockers,
+					    "descriptors %d and %d are connected to the same server, by character "
+					    "devices with reconnect=: which is whose is not known",
+					    b->it.fd, a->it.fd);
+		}
 }
 
 /**
@@ -306,6 +385,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct r
 	plan_clients(ret, chardevs);
 	ret->stdio = chardev_is(chardevs, "stdio") || chardev_is(chardevs, "mux");
 	check_endpoints(ret, chardevs, blockers);
+	check_twins(ret, blockers);
 	if (table_why_incomplete())
 		reasons_add(blockers, "%s", table_why_incomplete());
 	return 0;

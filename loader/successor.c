@@ -37,6 +37,8 @@
 #include "monitors.h"
 #include "mux.h"
 #include "pins.h"
+#include "plan.h"
+#include "preflight.h"
 #include "qmp.h"
 #include "ramblocks.h"
 #include "result.h"
@@ -48,6 +50,8 @@
 
 /* How long QEMU may take to say how it is after a command that went wrong. */
 #define STATUS_MS 5000
+/* How long a client may take to connect to its decoy, which is there at once. */
+#define CONNECT_MS 1000
 
 static uint64_t deadline;
 static struct reasons warnings = REASONS_INIT;
@@ -173,6 +177,31 @@ static int wait_for_clients(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
+static bool is_connected(const struct preserved *p, const json_t *chardevs)
+{
+	return p->kind != FDKIND_CONNECTION || p->inherited || decoy_is_datagram(p->fd) ||
+	       (__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE) && plan_is_connected(p->decoy.number, chardevs));
+}
+
+/*
+ * A client that connects again by itself does so in a thread (chardev/char-socket.c:tcp_chr_connect_client_async).
+ * Until it has, what the guest sends is dropped. One that does not is said to be left over, later on.
+ */
+static void wait_for_connections(void)
+{
+	uint64_t until = qmp_in_ms(CONNECT_MS);
+	bool connected = !argv_mentions(vm.argv, "reconnect");
+
+	while (!connected && clock_now() < until && clock_now() < deadline) {
+		json_t *chardevs = preflight_chardevs(deadline);
+
+		connected = true;
+		for (size_t i = 0; i < preserved_count(); i++)
+			connected &= is_connected(preserved_at(i), chardevs);
+		json_decref(chardevs);
+	}
+}
+
 /*
  * A device sends what its state holds as soon as that is loaded; until its client's real descriptor is there it finds
  * no room.
@@ -181,10 +210,9 @@ static void hold_output_back(void)
 {
 	for (size_t i = 0; i < preserved_count(); i++) {
 		struct preserved *p = preserved_at(i);
-		struct pollfd room = { .fd = p->decoy.real, .events = POLLOUT };
+		bool sends = p->kind != FDKIND_LISTENER && p->kind != FDKIND_TAP && !monitors_is_one(p);
 
-		if (p->decoy.placed && ((p->kind == FDKIND_CLIENT && p->protocol == SESSION_PLAIN) ||
-					(p->kind == FDKIND_CONNECTION && !poll(&room, 1, 0))))
+		if (p->decoy.placed && sends)
 			decoy_fill(&p->decoy);
 	}
 }
@@ -209,12 +237,13 @@ static int prepare(char error[QMP_ERROR_MAX])
 	vm_mark(JOURNAL_REMAPPED);
 	if (wait_for_clients(error))
 		return -EIO;
+	wait_for_connections();
+	mux_use_up_greeting(deadline);
 	hold_output_back();
 	if (load(error) || !is_paused(error))
 		return -EIO;
 	vm_mark(JOURNAL_LOADED);
 	stdout_is_up();
-	mux_use_up_greeting(deadline);
 	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
 	return 0;
 }

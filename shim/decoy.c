@@ -119,28 +119,43 @@ static int make_listener(struct decoy *d)
 	return fd;
 }
 
+/** decoy_is_datagram() - is this a socket that keeps what is sent apart? */
+bool decoy_is_datagram(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
+}
+
 /* A pipe-like decoy for a terminal or pipe that QEMU reads or writes; it looks as blocking as the real one does. */
 static int make_decoy(struct decoy *d)
 {
-	switch (d->kind) {
-	case FDKIND_LISTENER:
-		return make_listener(d);
-	case FDKIND_TAP:
-		return make_pair(SOCK_DGRAM, &d->peer); /* keeps packets apart */
-	default:
-		return make_pair(SOCK_STREAM, &d->peer);
-	}
+	bool packets = d->kind == FDKIND_TAP || decoy_is_datagram(d->real);
+
+	return d->kind == FDKIND_LISTENER ? make_listener(d) : make_pair(packets ? SOCK_DGRAM : SOCK_STREAM, &d->peer);
 }
 
-/* From here on a write to @fd finds no room. What is written for that is junk. */
+/* From here on a write to @fd, a socket or a terminal, finds no room. What is written for that is junk. */
 static void fill(int fd)
 {
 	static const char junk[4096];
-	int least = 1;
+	int least = 1, flags;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 	while (send(fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		;
+	flags = errno == ENOTSOCK ? real(fcntl)(fd, F_GETFL) : -1;
+	if (flags >= 0 && !real(fcntl)(fd, F_SETFL, flags | O_NONBLOCK))
+		while (write(fd, junk, sizeof(junk)) > 0)
+			;
+}
+
+/* What QEMU polls before it reads, and does not expect to wait for, it may all the same have left blocking. */
+static bool never_waits(enum fdkind kind)
+{
+	/* It may be about to accept from the real one, which blocks: it must not wait here for a client. */
+	return kind == FDKIND_LISTENER || kind == FDKIND_PIPE || kind == FDKIND_FILE;
 }
 
 static int place(struct decoy *d, enum fdkind kind, int number, int real, bool full)
@@ -157,8 +172,7 @@ static int place(struct decoy *d, enum fdkind kind, int number, int real, bool f
 	int rc = remember(d);
 
 	if (!rc) {
-		/* QEMU may be about to accept from the real one, which blocks: it must not wait here for a client. */
-		if (flags >= 0 && !(flags & O_NONBLOCK) && kind != FDKIND_LISTENER)
+		if (flags >= 0 && !(flags & O_NONBLOCK) && !never_waits(kind))
 			real(fcntl)(fd, F_SETFL, 0);
 		rc = real(dup3)(fd, number, fd_flags == FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
 	}
@@ -190,7 +204,7 @@ int decoy_place(struct decoy *d, enum fdkind kind, int number, int real)
  * decoy_place_full() - the same, where the real one's peer does not read
  *
  * QEMU goes on to find no room. What it cannot write stays in the device, as before, and becomes a part of its state;
- * there is nothing to forward. For stream sockets.
+ * there is nothing to forward. Not for listeners and taps.
  */
 int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real)
 {
@@ -199,7 +213,7 @@ int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real)
 
 /**
  * decoy_fill() - from here on QEMU cannot write to a decoy
- * @d: a placed decoy of a stream socket
+ * @d: a placed decoy, of what is neither a listener nor a tap
  *
  * For a successor, whose devices may begin to send what their state holds as soon as that is loaded; nothing forwards
  * it.

@@ -55,6 +55,7 @@ int decoy_switch(struct decoy *d);
 void decoy_done(struct decoy *d);
 int decoy_forward(struct decoy *d);
 ssize_t decoy_read(struct decoy *d, void *buf, size_t len);
+bool decoy_is_datagram(int fd);
 struct decoy *decoy_find(int number);
 int decoy_real(int number);
 

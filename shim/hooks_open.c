@@ -30,17 +30,27 @@
 		}                                    \
 	} while (0)
 
+/* A character device reads it: nothing is to come from it before the guest runs. */
+static bool is_input(const struct preserved *p, int flags)
+{
+	return p->kind == FDKIND_PIPE ? (flags & O_ACCMODE) != O_WRONLY : (flags & O_ACCMODE) == O_RDONLY;
+}
+
 /*
  * In a successor: a file that QEMU writes from the start (a log, a serial port's file) is handed over open, at its
- * offset and with what it holds; opening it anew would truncate it. Only a request to write can mean it.
+ * offset and with what it holds; opening it anew would truncate it. So are a FIFO, whose other end must not see it
+ * closed, and a file that a character device reads.
  */
 static int rebind_file(const char *path, int flags)
 {
-	struct preserved *p = NULL;
+	struct preserved *p = guard_role() == SHIM_SUCCESSOR ? preserved_by_path(path, flags) : NULL;
+	int fd = p ? real(fcntl)(p->fd, (flags & O_CLOEXEC) ? F_DUPFD_CLOEXEC : F_DUPFD, 0) : -1;
 
-	if (guard_role() == SHIM_SUCCESSOR && (flags & O_ACCMODE) != O_RDONLY)
-		p = preserved_by_name(FDKIND_FILE, path);
-	return p ? real(fcntl)(p->fd, (flags & O_CLOEXEC) ? F_DUPFD_CLOEXEC : F_DUPFD, 0) : -1;
+	if (fd >= 0 && is_input(p, flags) && decoy_place(&p->decoy, p->kind, fd, p->fd)) {
+		real(close)(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)

@@ -3,6 +3,7 @@
 #include "preserved.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -96,8 +97,30 @@ struct preserved *preserved_by_address(enum fdkind kind, const struct sockaddr *
 }
 
 /**
+ * preserved_by_path() - take the file or pipe that a path was opened for
+ * @path:  path in QEMU's request
+ * @flags: its flags, as open(2)'s: only what was opened for the same access can be meant
+ *
+ * Return: the first such entry, now taken, or NULL.
+ */
+struct preserved *preserved_by_path(const char *path, int flags)
+{
+	struct preserved *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++)
+		if ((list[i].kind == FDKIND_FILE || list[i].kind == FDKIND_PIPE) && !list[i].taken &&
+		    ((int)list[i].open_flags & O_ACCMODE) == (flags & O_ACCMODE) && !strcmp(list[i].name, path))
+			found = &list[i];
+	if (found)
+		found->taken = true;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/**
  * preserved_by_name() - take what was made under a name
- * @kind: FDKIND_FILE or FDKIND_TAP
+ * @kind: FDKIND_TAP
  * @name: name in QEMU's request
  *
  * Return: the first such entry, now taken, or NULL.

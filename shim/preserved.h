@@ -61,6 +61,7 @@ struct preserved *preserved_add(void);
 size_t preserved_count(void);
 struct preserved *preserved_at(size_t index);
 struct preserved *preserved_by_address(enum fdkind kind, const struct sockaddr *addr, socklen_t len);
+struct preserved *preserved_by_path(const char *path, int flags);
 struct preserved *preserved_by_name(enum fdkind kind, const char *name);
 struct preserved *preserved_next(enum fdkind kind);
 bool preserved_is_socket_path(const char *path);

@@ -98,3 +98,181 @@ sets_are_well() {
 	do_qmp human-monitor-command "{\"command-line\": \"qemu-io -d blk0/virtio-backend \\\"write -P $WRITES 64k 64k\\\"\"}"
 	vm_ctl query-status
 }
+
+# --- FIFOs, files, datagrams ---
+
+# A guest's serial line on FIFOs: what is written to $1.in must be echoed on $1.out.
+@test "-chardev pipe: two FIFOs keep their other ends, and what is in them" {
+	mkfifo "$VM_DIR/line.in" "$VM_DIR/line.out"
+	start_background "$VM_DIR/out" cat "$VM_DIR/line.out"
+	SERIAL_ARGS=(-chardev "pipe,id=serial0,path=$VM_DIR/line" -serial chardev:serial0)
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_for 10 grep -q 'T 3 ' "$VM_DIR/out"
+	exec 5>"$VM_DIR/line.in"
+	there_and_back fifo_is_well
+	# A byte that comes while the guest stands still is there when it runs again.
+	vm_ctl stop
+	printf 'w' >&5
+	update_vm new
+	vm_ctl cont
+	wait_for 5 grep -q '^E 77' "$VM_DIR/out"
+	exec 5>&-
+	end_process "$VM_PID"
+	ticks_in_order "$VM_DIR/out"
+	[ "$(grep -c '^E ' "$VM_DIR/out")" -eq 3 ]
+}
+
+fifo_is_well() {
+	local echoes
+
+	echoes=$(grep -c '^E ' "$VM_DIR/out" || true)
+	printf 'z' >&5
+	wait_for 5 has_echoes $((echoes + 1))
+	goes_on "$VM_DIR/out"
+}
+
+has_echoes() { [ "$(grep -c '^E 7a' "$VM_DIR/out")" -eq "$1" ]; }
+
+@test "-chardev file with input-path: the file is read on where it was" {
+	# Only QEMU 8.0 and newer have the option.
+	use_qemu new
+	python3 -c 'import sys; sys.stdout.buffer.write(bytes(0x80 + i % 128 for i in range(100000)))' >"$VM_DIR/in"
+	SERIAL_ARGS=(-chardev "file,id=serial0,path=$VM_DIR/console,input-path=$VM_DIR/in" -serial chardev:serial0)
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_for 10 grep -q 'E 84' "$VM_DIR/console"
+	wait_for 5 grep -q 'E 90' "$VM_DIR/console"
+	update_vm new
+	"$TOOLS/serialechoes.py" "$VM_DIR/console"
+	update_vm new
+	fails "$TOOLS/serialechoes.py" "$VM_DIR/console" 100000
+	wait_for 60 "$TOOLS/serialechoes.py" "$VM_DIR/console" 100000
+	update_vm new
+	goes_on "$VM_DIR/console"
+	"$TOOLS/serialechoes.py" "$VM_DIR/console" 100000
+}
+
+# start_line [OPTIONS]: the far end of a serial line that QEMU connects to or sends to, before QEMU is started.
+start_line() {
+	start_background "$VM_DIR/serial.json" "$TOOLS/serialclient.py" --rate 300 --log "$VM_DIR/serial.log" "$@" "$VM_SERIAL"
+	SERIAL_PID=$!
+	wait_for 5 grep -Eq 'listening|ready' "$VM_DIR/serial.json"
+}
+
+free_ports() {
+	python3 -c '
+import socket
+held = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_DGRAM)]
+for s in held:
+    s.bind(("127.0.0.1", 0))
+    print(s.getsockname()[1])'
+}
+
+line_goes_on() {
+	guest_alive
+	wait_serial 5 'E [89a-f]'
+}
+
+@test "-chardev udp: every datagram arrives, and goes out from the same port" {
+	local ports
+	mapfile -t ports < <(free_ports)
+	VM_SERIAL=udp:${ports[1]}:${ports[2]}
+	SERIAL_ARGS=(-chardev "udp,id=serial0,host=127.0.0.1,port=${ports[1]},localaddr=127.0.0.1,localport=${ports[2]}"
+		-serial chardev:serial0)
+	start_line
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_serial 10 'T 3 '
+	there_and_back line_goes_on
+	update_vm new
+	line_goes_on
+	stop_serial_client
+}
+
+@test "-chardev udp without a port of its own: it keeps the one that the kernel gave it" {
+	local ports
+	mapfile -t ports < <(free_ports)
+	VM_SERIAL=udp:${ports[1]}:0
+	SERIAL_ARGS=(-serial "udp:127.0.0.1:${ports[1]}")
+	start_line
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_serial 10 'T 3 '
+	# The client has connected its socket to that port.
+	there_and_back line_goes_on
+	stop_serial_client
+}
+
+# --- sockets ---
+
+@test "reconnect=: the connection stays; one that ends comes again, also where that falls into an update" {
+	SERIAL_ARGS=(-chardev "socket,id=serial0,path=$VM_DIR/server.sock,reconnect=1" -serial chardev:serial0)
+	VM_SERIAL=$VM_DIR/server.sock
+	start_line --listen
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_serial 10 'T 3 '
+	there_and_back line_goes_on
+	# The server goes while the update is under way, and comes back after it.
+	local before
+	before=$(last_update)
+	use_qemu new
+	kill -USR2 "$VM_PID"
+	stop_client "$SERIAL_PID" "$VM_DIR/serial.json" || true
+	wait_for 20 newer_update_or_gone "$before"
+	vm_runs new
+	server_comes_back
+	# It is away, before, during and after.
+	end_process "$SERIAL_PID"
+	wait_for 5 is_disconnected serial0
+	there_and_back is_disconnected serial0
+	server_comes_back
+	update_vm new
+	line_goes_on
+	stop_serial_client
+}
+
+is_disconnected() {
+	vm_ctl query-chardev | jq -e --arg id "$1" '.[] | select(.label == $id) | .filename | startswith("disconnected:")'
+}
+
+server_comes_back() {
+	rm -f "$VM_DIR/server.sock" "$VM_DIR/serial.json" "$VM_DIR/serial.log"
+	start_line --listen
+	wait_serial 10 'T [0-9]+ '
+	line_goes_on
+}
+
+@test "abstract UNIX sockets, padded with zeros and not: the client stays, and the next one is served" {
+	VM_SERIAL=@cprshim-${VM_DIR##*.}
+	SERIAL_ARGS=(-chardev "socket,id=serial0,path=${VM_SERIAL#@},abstract=on,server=on,wait=off" -serial chardev:serial0)
+	boot_guest -M $MACHINE -chardev "socket,id=loose,path=${VM_SERIAL#@}-loose,abstract=on,tight=off,server=on,wait=off" \
+		-device isa-serial,chardev=loose
+	start_serial_client --rate 300
+	there_and_back line_goes_on
+	stop_serial_client
+	wait_for_guest 5
+}
+
+# --- terminals ---
+
+chardev_name() {
+	vm_ctl query-chardev | jq -r ".[] | select(.label == \"$1\") | .filename"
+}
+
+stall() {
+	kill -USR1 "$SERIAL_PID"
+	wait_for 20 grep -qx stalled "$VM_DIR/serial.json"
+}
+
+@test "pty: a client that does not read gets everything when it does" {
+	SERIAL_ARGS=(-chardev pty,id=serial0 -serial chardev:serial0)
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	VM_SERIAL=$(chardev_name serial0)
+	VM_SERIAL=${VM_SERIAL#pty:}
+	start_serial_client --rate 300
+	wait_serial 10 'T [0-9]+ '
+	stall
+	there_and_back vm_ctl query-status
+	kill -USR1 "$SERIAL_PID"
+	guest_alive
+	update_vm new
+	guest_alive
+	stop_serial_client
+}

@@ -9,8 +9,9 @@ in any line is a problem; then nothing is sent but lines of standard input, whol
 writes, and says "stalled" once what waits for it does not grow any more; the next SIGUSR1 ends that. On SIGTERM it
 waits for open echoes, prints a JSON summary and exits 0 if all was well, else 1.
 
-The line is a UNIX socket's path, HOST:PORT, [HOST]:PORT or a terminal (/dev/...); with --listen it is served there
-instead, to one client for good.
+The line is a UNIX socket's path (@NAME: an abstract one), HOST:PORT, [HOST]:PORT or a terminal (/dev/...); with --listen it is
+served there instead, to one client for good. udp:OURS:THEIRS are two ports on 127.0.0.1; where THEIRS is 0, it is that of
+the first datagram, which is told as "peer".
 """
 import argparse
 import array
@@ -61,8 +62,10 @@ class Client:
             fd = os.open(where, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
             tty.setraw(fd)
             return fd
-        family = socket.AF_UNIX if where.startswith("/") else socket.AF_INET6 if "[" in where else socket.AF_INET
-        address = where
+        if where.startswith("udp:"):
+            return self.open_datagrams(*map(int, where.split(":")[1:]))
+        family = socket.AF_UNIX if where[0] in "/@" else socket.AF_INET6 if "[" in where else socket.AF_INET
+        address = where.replace("@", "\0")
         if family != socket.AF_UNIX:
             host, port = where.rsplit(":", 1)
             address = (host.strip("[]"), int(port))
@@ -76,6 +79,16 @@ class Client:
         print("listening", flush=True)
         self.server = link
         return link.accept()[0].detach()
+
+    def open_datagrams(self, ours, theirs):
+        link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        link.bind(("127.0.0.1", ours))
+        if not theirs:
+            print("ready", flush=True)
+            theirs = link.recvfrom(1, socket.MSG_PEEK)[1][1]
+            print(json.dumps({"peer": theirs}), flush=True)
+        link.connect(("127.0.0.1", theirs))
+        return link.detach()
 
     def connect(self):
         """Connects, waiting a while for a server that is just starting."""
