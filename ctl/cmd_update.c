@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -90,11 +91,16 @@ static bool lives_on(const json_t *result)
 	return true;
 }
 
+static bool ended(const json_t *result)
+{
+	return !strcmp(jget_text_or(result, "outcome", ""), "ended");
+}
+
 static int report(const struct vm *vm, const struct options *opts, const json_t *result)
 {
 	bool updated = result_updated(result);
 	/* by the method transfer, a new process has the guest */
-	bool lost = !updated && vm_gone(vm, LATE_DEATH_MS) && !lives_on(result);
+	bool lost = !updated && !ended(result) && vm_gone(vm, LATE_DEATH_MS) && !lives_on(result);
 
 	if (opts->seen & OPT_JSON)
 		jget_print(result);

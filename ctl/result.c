@@ -146,6 +146,8 @@ void result_print(FILE *out, const json_t *result)
 	fputc('\n', out);
 	if (!strcmp(outcome, "refused"))
 		fputs("  the guest was not touched\n", out);
+	else if (!strcmp(outcome, "ended"))
+		fputs("  the VM is not there any more\n", out);
 	else if (!result_updated(result))
 		fputs("  the guest runs on, on the old binary\n", out);
 	if (json_is_integer(json_object_get(result, "pid")))

@@ -398,7 +398,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		table_arm(); /* -daemonize has been done: no fork of the VM's own is to come */
 	if (rc)
 		rollback_now("the new program could not take over: %s", strerror(-rc));
-	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path);
+	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path, state->shim[0].requester_fd);
 	if (vm.journal->guardian)
 		move_to_this_process();
 	char **argv = prepare_main(state, exec_argv);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #define REQUEST_MS 2000
 
 static int listener = -1;
+static atomic_int requester = -1; /* who waits for the outcome of the update under way */
 static char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
 static int listen_in(const char *dir)
@@ -66,10 +68,11 @@ void control_open(void)
 		log_warn("no control socket: %s; cprctl does not reach this VM, SIGUSR2 does", strerror(-listener));
 }
 
-/** control_adopt() - in a successor: go on listening */
-void control_adopt(int fd, const char *socket_path)
+/** control_adopt() - in a successor: go on listening; who waits for the outcome is connected already, or -1 */
+void control_adopt(int fd, const char *socket_path, int waiting)
 {
 	listener = fd;
+	atomic_store(&requester, waiting);
 	snprintf(path, sizeof(path), "%s", socket_path);
 }
 
@@ -155,11 +158,32 @@ void control_progress(int fd, const char *stage, const char *text)
  */
 void control_finish(int fd, json_t *result)
 {
+	int waiting = fd;
+
 	if (fd >= 0) {
+		/* No other thread is to write there from here on, nor to where this number leads next. */
+		atomic_compare_exchange_strong(&requester, &waiting, -1);
 		json_object_set_new(result, "type", json_string("result"));
 		send_line(fd, result);
 		slots_close(fd);
 	}
+	json_decref(result);
+}
+
+/**
+ * control_ended() - QEMU is about to exit of its own accord: tell whoever waits for an update
+ *
+ * On QEMU's threads, while the service thread may be at work on that update; it says nothing more after this.
+ */
+void control_ended(void)
+{
+	int fd = atomic_exchange(&requester, -1);
+
+	if (fd < 0)
+		return;
+	json_t *result = json_pack("{s:s, s:b, s:s, s:[s]}", "type", "result", "ok", 0, "outcome", "ended", "reasons",
+				   "the VM ended in the middle of the update: shut down by its guest, or told to quit");
+	send_line(fd, result);
 	json_decref(result);
 }
 
@@ -239,6 +263,7 @@ static bool answer(int fd, const json_t *request)
 	if (!command) {
 		control_finish(fd, refusal("the request is not a JSON object with a command"));
 	} else if (!strcmp(command, "update")) {
+		atomic_store(&requester, fd);
 		control_finish(fd, update_run(&update));
 		return true;
 	} else if (!strcmp(command, "check")) {

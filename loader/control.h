@@ -8,7 +8,8 @@
 
 void control_open(void);
 void control_move(void);
-void control_adopt(int fd, const char *path);
+void control_adopt(int fd, const char *socket_path, int waiting);
+void control_ended(void);
 int control_listener(void);
 const char *control_path(void);
 const char *control_links_dir(void);

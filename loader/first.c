@@ -90,6 +90,7 @@ static void main_loop_ready(void)
 static void exiting(const char *how, int status)
 {
 	rollback_on_exit(how, status);
+	control_ended();
 	if (control_path()[0])
 		pins_remove_links(control_links_dir());
 	control_remove();

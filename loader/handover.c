@@ -36,7 +36,7 @@ static void put_vm(struct handover *h, uint64_t deadline)
 		.running = h->running,
 		.hold = h->hold,
 		.daemonized = vm.daemonized,
-		.umask = vm_umask(),
+		.umask = (uint32_t)vm_process_status("Umask", 8),
 		.signal_mask = vm.signal_mask,
 		.timeout_s = h->timeout_s,
 		.started_ms = h->started_ms,

@@ -111,24 +111,10 @@ static void check_entities(uint64_t deadline, struct reasons *reasons)
 	free(now);
 }
 
-static uint64_t capability_set(const char *status, const char *name)
-{
-	const char *at = strstr(status, name);
-
-	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
-}
-
 /* Only root keeps what it has over an exec; others keep what is ambient (capabilities(7)). */
 static void check_capabilities(struct reasons *reasons)
 {
-	char text[8192];
-	int fd = real(open)("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		real(close)(fd);
-	text[n > 0 ? n : 0] = '\0';
-	if (geteuid() && capability_set(text, "\nCapPrm:\t") & ~capability_set(text, "\nCapAmb:\t"))
+	if (geteuid() && vm_process_status("CapPrm", 16) & ~vm_process_status("CapAmb", 16))
 		reasons_add(
 			reasons,
 			"this process has capabilities that an exec would take from it: make them ambient, or drop them");

@@ -73,6 +73,13 @@ static int set_capabilities(bool on, char error[QMP_ERROR_MAX])
 		      deadline, error);
 }
 
+/* The guest is where it was: nobody has to be told by packets in its name (net/announce.c). */
+static int announce_nothing(char error[QMP_ERROR_MAX])
+{
+	return qmp_do(&qmp_private, "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 0), deadline,
+		      error);
+}
+
 static int send_stream(int sock)
 {
 	const struct cpr_stream *stream = &vm.cpr_state->stream[0];
@@ -227,7 +234,7 @@ static int prepare(char error[QMP_ERROR_MAX])
 		return -ETIMEDOUT;
 	}
 	vm_mark(JOURNAL_UP);
-	if (set_capabilities(true, error))
+	if (set_capabilities(true, error) || announce_nothing(error))
 		return -EIO;
 	if (ramblocks_remap(vm.cpr_state, deadline, &reasons)) {
 		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));

@@ -14,19 +14,23 @@
 
 struct vm vm = { .library_fd = -1, .cwd_fd = -1, .journal_fd = -1, .binary = { .fd = -1 } };
 
+static void read_proc(const char *path, char *ret, size_t size)
+{
+	int fd = real(open)(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+
+	if (fd >= 0)
+		real(close)(fd);
+	ret[n > 0 ? n : 0] = '\0';
+}
+
 /** vm_start_time() - when this process began, in clock ticks since boot; an exec does not change it. 0 where not known. */
 uint64_t vm_start_time(void)
 {
 	char text[1024];
 	unsigned long long start = 0;
-	int fd = real(open)("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (fd >= 0)
-		real(close)(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
+	read_proc("/proc/self/stat", text, sizeof(text));
 	/* The command's name, in parentheses, may hold anything. */
 	char *after = strrchr(text, ')');
 	if (!after ||
@@ -36,18 +40,21 @@ uint64_t vm_start_time(void)
 	return start;
 }
 
-/** vm_umask() - the process's file mode creation mask, which umask() cannot tell without changing it */
-mode_t vm_umask(void)
+/**
+ * vm_process_status() - a number from the process's status
+ * @name: of the line, without its colon (proc(5))
+ * @base: that it is written in
+ *
+ * Return: the number, or 0 where there is no such line.
+ */
+uint64_t vm_process_status(const char *name, int base)
 {
-	char text[4096];
-	int fd = real(open)("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	char text[8192], line[64];
 
-	if (fd >= 0)
-		real(close)(fd);
-	text[n > 0 ? n : 0] = '\0';
-	const char *line = strstr(text, "\nUmask:");
-	return line ? (mode_t)strtoul(line + strlen("\nUmask:"), NULL, 8) : 022;
+	read_proc("/proc/self/status", text, sizeof(text));
+	snprintf(line, sizeof(line), "\n%s:", name);
+	const char *at = strstr(text, line);
+	return at ? strtoull(at + strlen(line), NULL, base) : 0;
 }
 
 /** vm_note_standard() - which of 0 to 2 are open? Before main(). */

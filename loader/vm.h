@@ -89,7 +89,7 @@ extern struct vm vm;
 uint64_t vm_start_time(void);
 void vm_note_standard(void);
 bool vm_is_standard(int fd);
-mode_t vm_umask(void);
+uint64_t vm_process_status(const char *name, int base);
 int vm_map_journal(int fd);
 int vm_new_journal(void);
 void vm_drop_journal(void);

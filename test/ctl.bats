@@ -148,8 +148,9 @@ write_fake() {
 	    if answer_kind == "refuse":
 	        return send(c, line({"type": "result", "ok": False, "outcome": "refused",
 	                             "reasons": ["one \x1b[1mreason", "two"]}))
-	    if answer_kind == "fail-and-die":
-	        send(c, line({"type": "result", "ok": False, "outcome": "failed", "reasons": ["crashed"]}))
+	    if answer_kind in ("fail-and-die", "end"):
+	        outcome = "ended" if answer_kind == "end" else "failed"
+	        send(c, line({"type": "result", "ok": False, "outcome": outcome, "reasons": ["crashed"]}))
 	        os._exit(1)
 	    command = request["command"]
 	    if command == "status":
@@ -458,6 +459,12 @@ assert rows[int(sys.argv[2])]["outdated"] is None and rows[int(sys.argv[2])]["ve
 	fake good fail-and-die
 	ctl 3 update "$PID" --rundir "$RUN"
 	[[ "$output" == *"guest is lost"* && "$output" != *"runs on"* ]]
+}
+
+@test "update: the VM ended of its own accord: 1, and nothing is lost" {
+	fake good end
+	ctl 1 update "$PID" --rundir "$RUN"
+	[[ "$output" == *"not there any more"* && "$output" != *lost* && "$output" != *"runs on"* ]]
 }
 
 @test "update: end of file while the process lives: 1" {

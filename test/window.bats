@@ -117,3 +117,11 @@ answered() { jq -e '.answer | has("return")' <<<"$RESULT"; }
 	[ "$(wc -l <"$VM_DIR/stranger.log")" -gt 0 ]
 	[ ! -s "$answered" ]
 }
+
+@test "a VM that is told to quit in the middle of an update has ended, and is not called lost" {
+	boot_guest
+	window probe quit
+	outcome_is ended
+	says "told to quit"
+	wait_for 10 is_gone "$VM_PID"
+}
