@@ -23,6 +23,7 @@
 #include "../shim/table.h"
 #include "../shim/tty.h"
 #include "argv.h"
+#include "changes.h"
 #include "control.h"
 #include "fault.h"
 #include "first.h"
@@ -356,7 +357,10 @@ static char **prepare_main(const struct cprstate *state, char **exec_argv)
 		.more = fdset_arguments(state),
 		.helper_taps = helper_taps(),
 	};
-	return what.readconfig && what.more ? argv_for_successor(vm.argv, &what) : NULL;
+	char **argv = argv_without(vm.argv, changes_is_removed);
+	char **out = argv && what.readconfig && what.more ? argv_for_successor(argv, &what) : NULL;
+	free(argv);
+	return out;
 }
 
 /**
@@ -394,6 +398,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		rc = adopt_descriptors(state);
 	if (!rc)
 		rc = adopt_fdsets(state);
+	if (!rc)
+		rc = changes_adopt(state);
 	if (!rc)
 		table_arm(); /* -daemonize has been done: no fork of the VM's own is to come */
 	if (rc)

@@ -294,6 +294,121 @@ static char *with_guid(const char *value, const char *guid)
 	return out;
 }
 
+/* What options make that can be taken out while the VM runs: kinds are those of the list of entities. */
+static const struct {
+	const char *option;
+	const char *kind;
+	const char *key;
+} makers[] = {
+	{ "device", "device", "id" },
+	{ "netdev", "network", "id" },
+	{ "object", "object", "id" },
+	{ "chardev", "character device", "id" },
+	{ "blockdev", "block node", "node-name" },
+	{ "drive", "drive", "id" },
+};
+
+#define MAKERS (sizeof(makers) / sizeof(makers[0]))
+
+/* What the option makes; NULL where that has no name. */
+static const char *made_by(const char *option, const char *value, char *ret_id, size_t size)
+{
+	for (size_t i = 0; value && i < MAKERS; i++)
+		if (is_option(option, makers[i].option))
+			return optvalue_get(value, makers[i].key, ret_id, size) ? makers[i].kind : NULL;
+	return NULL;
+}
+
+/**
+ * argv_makes() - does an option of the command line make this?
+ * @argv: the user's
+ * @kind: "device", "network", "object", "character device", "block node" or "drive"
+ * @id:	  its name
+ */
+bool argv_makes(char *const argv[], const char *kind, const char *id)
+{
+	char made[256];
+
+	for (size_t i = 1; argv[0] && argv[i] && argv[i + 1]; i++) {
+		const char *known = made_by(argv[i], argv[i + 1], made, sizeof(made));
+
+		if (known && !strcmp(known, kind) && !strcmp(made, id))
+			return true;
+	}
+	return false;
+}
+
+static bool names_part(const json_t *options, const char *node)
+{
+	const char *name = json_string_value(json_object_get(options, "node-name"));
+	const json_t *value;
+	const char *key;
+
+	if (name && !strcmp(name, node))
+		return true;
+	json_object_foreach((json_t *)options, key, value)
+		if (json_is_object(value) && names_part(value, node))
+			return true;
+	return false;
+}
+
+/** argv_makes_part() - does a -blockdev make a node of this name inside its own? */
+bool argv_makes_part(char *const argv[], const char *node)
+{
+	bool found = false;
+
+	for (size_t n = 0; !found && argv_value(argv, "blockdev", n); n++) {
+		json_t *options = json_loads(argv_value(argv, "blockdev", n), 0, NULL);
+
+		found = names_part(options, node);
+		json_decref(options);
+	}
+	return found;
+}
+
+/* Options that name another one's device, object or back end by its id. */
+static const struct {
+	const char *key;
+	const char *kind;
+} users[] = {
+	{ "netdev", "network" },  { "drive", "drive" },	    { "drive", "block node" },
+	{ "file", "block node" }, { "memdev", "object" },   { "chardev", "character device" },
+	{ "bus", "device" },	  { "iothread", "object" }, { "backing", "block node" },
+};
+
+/**
+ * argv_dangling() - what is left of the command line that needs what is left out of it?
+ * @argv:	the user's
+ * @is_removed: is it left out?
+ * @from:	1, then what the last call returned
+ * @ret_option: an option, without its dash
+ * @ret_kind, @ret_id: what it names
+ * @size:	of @ret_id
+ *
+ * Return: where to go on, or 0 where there is none.
+ */
+size_t argv_dangling(char *const argv[], bool (*is_removed)(const char *kind, const char *id), size_t from,
+		     const char **ret_option, const char **ret_kind, char *ret_id, size_t size)
+{
+	char made[256];
+
+	for (size_t i = from; argv[0] && argv[i] && argv[i + 1]; i++) {
+		const char *kind = made_by(argv[i], argv[i + 1], made, sizeof(made));
+
+		if (argv[i][0] != '-' || (kind && is_removed(kind, made)))
+			continue;
+		for (size_t u = 0; u < sizeof(users) / sizeof(users[0]); u++) {
+			if (!optvalue_get(argv[i + 1], users[u].key, ret_id, size) ||
+			    !is_removed(users[u].kind, ret_id))
+				continue;
+			*ret_option = argv[i] + (argv[i][1] == '-' ? 2 : 1);
+			*ret_kind = users[u].kind;
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
 /* The argument of the option at this place as a successor is to get it; malloc'ed. */
 static char *rewritten(char *const argv[], size_t at, const struct argv_successor *what, bool *machine_found)
 {
@@ -314,6 +429,30 @@ static char *rewritten(char *const argv[], size_t at, const struct argv_successo
 	    strstr(value, "guid=auto"))
 		return with_guid(value, what->vmgenid);
 	return strdup(value);
+}
+
+/**
+ * argv_without() - a copy without what was taken out while the VM ran, to be freed, or NULL
+ * @argv:	the user's
+ * @is_removed: is it one of these? Kinds are those of argv_makes()
+ */
+char **argv_without(char *const argv[], bool (*is_removed)(const char *kind, const char *id))
+{
+	size_t n = 0, out_n = 0;
+	char made[256];
+
+	while (argv[n])
+		n++;
+	char **out = calloc(n + 1, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++) {
+		const char *kind = i ? made_by(argv[i], argv[i + 1], made, sizeof(made)) : NULL;
+
+		if (kind && is_removed(kind, made))
+			i++;
+		else
+			out[out_n++] = argv[i];
+	}
+	return out;
 }
 
 /**

@@ -83,9 +83,12 @@ static void add_block(struct lines *l, uint64_t deadline)
 		const char *name = json_string_value(json_object_get(item, "node-name"));
 		const char *file = json_string_value(json_object_get(item, "file"));
 		const char *driver = json_string_value(json_object_get(item, "drv"));
-		char detail[1024];
+		const char *backing = json_string_value(json_object_get(item, "backing_file"));
+		char detail[4096];
 
-		snprintf(detail, sizeof(detail), "%s %s", driver ? driver : "", file ? file : "");
+		snprintf(detail, sizeof(detail), "%s %s%s%s%s", driver ? driver : "", file ? file : "",
+			 backing ? " on " : "", backing ? backing : "",
+			 json_is_true(json_object_get(item, "ro")) ? " read-only" : "");
 		if (name)
 			add(l, "block node", name[0] == '#' ? "(unnamed)" : name, detail);
 	}
@@ -185,27 +188,34 @@ static size_t times(const char *text, const char *line, size_t len)
 	return n;
 }
 
-static void report(const char *in, const char *other, const char *sentence, struct reasons *reasons)
+/**
+ * entities_differ() - what one list has and another has not
+ * @in:	    the one
+ * @other:  the other
+ * @fn:	    called with each such line, which does not end in a zero byte
+ * @opaque: passed to it
+ */
+void entities_differ(const char *in, const char *other, entities_fn *fn, void *opaque)
 {
 	for (const char *at = in; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
 		size_t len = strcspn(at, "\n");
 
 		if (times(in, at, len) > times(other, at, len))
-			reasons_add(reasons, "%.*s %s", (int)len, at, sentence);
+			fn(at, len, opaque);
 	}
 }
 
-/**
- * entities_compare() - what differs?
- * @before:  the text that is expected
- * @now:     the text that was found
- * @added:   end of a sentence about what only @now has
- * @removed: end of a sentence about what only @before has
- * @reasons: one sentence for each
- */
-void entities_compare(const char *before, const char *now, const char *added, const char *removed,
-		      struct reasons *reasons)
+/** entities_has() - is there one of this kind and name? */
+bool entities_has(const char *list, const char *kind, const char *id)
 {
-	report(now, before, added, reasons);
-	report(before, now, removed, reasons);
+	size_t kind_len = strlen(kind), id_len = strlen(id);
+
+	for (const char *at = list; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+		const char *name = at + kind_len + 1;
+
+		if (!strncmp(at, kind, kind_len) && at[kind_len] == ' ' && !strncmp(name, id, id_len) &&
+		    strchr(" \n", name[id_len]))
+			return true;
+	}
+	return false;
 }

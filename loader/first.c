@@ -27,6 +27,7 @@
 #include "../shim/table.h"
 #include "../shim/tty.h"
 #include "argv.h"
+#include "changes.h"
 #include "control.h"
 #include "fault.h"
 #include "pins.h"
@@ -194,6 +195,7 @@ char **first_start(char **argv, char **envp)
 	guard_set_role(SHIM_VMM);
 	service_catch_signal();
 	first_lifecycle();
+	changes_watch();
 	const char *const extra[] = { "-readconfig", config, NULL };
 	return argv_with(argv, extra);
 }

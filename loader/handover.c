@@ -18,6 +18,7 @@
 #include "../shim/tty.h"
 #include "../state/stream.h"
 #include "argv.h"
+#include "changes.h"
 #include "control.h"
 #include "migparams.h"
 #include "pins.h"
@@ -107,6 +108,7 @@ static void put_history(struct handover *h)
 		free(text);
 	}
 	cprstate_put_entities(&h->w, &(struct cpr_entities){ .text = vm.entities });
+	changes_put(&h->w);
 }
 
 /* A number of ours for what QEMU has as @fd, until handover_release(). */

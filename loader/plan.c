@@ -122,18 +122,34 @@ static enum plan_action plan_pipe(struct planned *p)
 	return PLAN_PRESERVE;
 }
 
-static enum plan_action plan_listener(struct planned *p, const json_t *chardevs, struct reasons *blockers)
+static enum plan_action plan_listener(struct planned *p, const json_t *chardevs)
 {
 	char text[256];
 
 	address_text(p->it.fd, false, text, sizeof(text));
-	/* The successor listens where the command line says; nothing would ask for this one. */
-	if (p->it.recorded && vm.started_seq && p->it.rec.seq >= vm.started_seq)
+	p->chardev = *text && chardev_named(chardevs, text, true);
+	return PLAN_PRESERVE;
+}
+
+/*
+ * The successor listens where the command line says, and where character devices were added since
+ * (loader/hotplug.h); nothing would ask for any other.
+ */
+static void check_listeners(const struct plan *plan, struct reasons *blockers)
+{
+	char text[256];
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		if (p->it.kind != FDKIND_LISTENER || p->action != PLAN_PRESERVE || p->chardev || !p->it.recorded ||
+		    !vm.started_seq || p->it.rec.seq < vm.started_seq)
+			continue;
+		address_text(p->it.fd, false, text, sizeof(text));
 		reasons_add(blockers,
 			    "descriptor %d listens at %s since after the start (an NBD server, VNC?): stop it",
 			    p->it.fd, *text ? text : p->it.link);
-	p->chardev = *text && chardev_named(chardevs, text, true);
-	return PLAN_PRESERVE;
+	}
 }
 
 /**
@@ -199,7 +215,7 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_PTY_MASTER:
 		return PLAN_PRESERVE;
 	case FDKIND_LISTENER:
-		return plan_listener(p, chardevs, blockers);
+		return plan_listener(p, chardevs);
 	case FDKIND_CONNECTION:
 		return plan_connection(p, chardevs);
 	case FDKIND_FILE:
@@ -383,6 +399,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct r
 	for (size_t i = 0; i < ret->count; i++)
 		ret->fds[i].action = plan_one(&ret->fds[i], chardevs, blockers);
 	plan_clients(ret, chardevs);
+	check_listeners(ret, blockers);
 	ret->stdio = chardev_is(chardevs, "stdio") || chardev_is(chardevs, "mux");
 	check_endpoints(ret, chardevs, blockers);
 	check_twins(ret, blockers);

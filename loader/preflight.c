@@ -18,7 +18,7 @@
 #include "../shim/real.h"
 #include "../shim/table.h"
 #include "clock.h"
-#include "entities.h"
+#include "hotplug.h"
 #include "ondisk.h"
 #include "partners.h"
 #include "qmp.h"
@@ -96,19 +96,6 @@ static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
 					    json_string_value(json_object_get(bitmap, "name")),
 					    json_string_value(json_object_get(node, "node-name")));
 	json_decref(answer);
-}
-
-static void check_entities(uint64_t deadline, struct reasons *reasons)
-{
-	char *now = entities_query(deadline);
-
-	if (now && vm.entities)
-		entities_compare(vm.entities, now,
-				 "was added after the start: hot-plugged devices cannot be handed over yet",
-				 "was removed or changed after the start: that cannot be handed over yet", reasons);
-	else
-		reasons_add(reasons, "QEMU's devices could not be listed");
-	free(now);
 }
 
 /* Only root keeps what it has over an exec; others keep what is ambient (capabilities(7)). */
@@ -199,7 +186,7 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	check_migration(deadline, reasons);
 	check_jobs(deadline, reasons);
 	check_bitmaps(deadline, reasons);
-	check_entities(deadline, reasons);
+	hotplug_check(deadline, reasons);
 	check_capabilities(reasons);
 	int rc = preflight_plan(plan, deadline, reasons);
 	ondisk_check(plan, reasons);

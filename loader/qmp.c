@@ -11,6 +11,7 @@
 
 #include "../shim/log.h"
 #include "../shim/main_call.h"
+#include "changes.h"
 #include "clock.h"
 
 /* The longest line taken: query-qmp-schema is never asked for, so a few MiB hold any answer. */
@@ -87,6 +88,8 @@ static void note_event(struct qmp *q, const json_t *message)
 
 	if (!event)
 		return;
+	if (q == &qmp_private)
+		changes_event(event, json_string_value(json_object_get(data, "device")));
 	if (!strcmp(event, "RESUME"))
 		q->resumed = true;
 	else if (!strcmp(event, "RESET"))

@@ -50,3 +50,14 @@ void reasons_free(struct reasons *r)
 	json_decref(r->list);
 	r->list = NULL;
 }
+
+/** reasons_move() - add all of @from to @to, and end @from */
+void reasons_move(struct reasons *to, struct reasons *from)
+{
+	const json_t *sentence;
+	size_t i;
+
+	json_array_foreach(from->list, i, sentence)
+		reasons_add(to, "%s", json_string_value(sentence));
+	reasons_free(from);
+}

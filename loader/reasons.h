@@ -17,6 +17,7 @@ struct reasons {
 	}
 
 void reasons_add(struct reasons *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void reasons_move(struct reasons *to, struct reasons *from);
 bool reasons_any(const struct reasons *r);
 json_t *reasons_json(const struct reasons *r);
 void reasons_free(struct reasons *r);

@@ -126,7 +126,13 @@ static bool named(const char *options, const char *option)
 	return false;
 }
 
-static void refuse_one(const char *option, const char *value, struct reasons *reasons)
+/**
+ * refused_option() - what one option says that cannot be updated
+ * @option:  its name without dashes
+ * @value:   its argument, or ""
+ * @reasons: one sentence each
+ */
+void refused_option(const char *option, const char *value, struct reasons *reasons)
 {
 	char type[256];
 
@@ -158,8 +164,8 @@ void refused_options(char *const argv[], struct reasons *reasons)
 {
 	for (size_t i = 1; argv[0] && argv[i]; i++)
 		if (argv[i][0] == '-' && argv[i][1])
-			refuse_one(argv[i] + (argv[i][1] == '-' ? 2 : 1),
-				   argv[i + 1] && argv[i + 1][0] != '-' ? argv[i + 1] : "", reasons);
+			refused_option(argv[i] + (argv[i][1] == '-' ? 2 : 1),
+				       argv[i + 1] && argv[i + 1][0] != '-' ? argv[i + 1] : "", reasons);
 }
 
 /**

@@ -28,10 +28,12 @@
 #include "../shim/slots.h"
 #include "../shim/table.h"
 #include "argv.h"
+#include "changes.h"
 #include "clock.h"
 #include "control.h"
 #include "entities.h"
 #include "fault.h"
+#include "hotplug.h"
 #include "images.h"
 #include "migparams.h"
 #include "monitors.h"
@@ -235,6 +237,9 @@ static int prepare(char error[QMP_ERROR_MAX])
 	}
 	vm_mark(JOURNAL_UP);
 	if (set_capabilities(true, error) || announce_nothing(error))
+		return -EIO;
+	if (changes_any() &&
+	    (hotplug_replay(deadline, error, &warnings) || hotplug_compare(vm.entities, deadline, error)))
 		return -EIO;
 	if (ramblocks_remap(vm.cpr_state, deadline, &reasons)) {
 		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));

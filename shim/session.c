@@ -15,6 +15,25 @@ static bool used[SESSIONS];
 /* Monitors run in their own thread, other chardevs in the main loop: neither ever enters from a signal handler. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+static void nobody_asked(int fd, bool hmp, const char *text, size_t len)
+{
+	(void)fd, (void)hmp, (void)text, (void)len;
+}
+
+static void nobody_closed(int fd)
+{
+	(void)fd;
+}
+
+static const struct session_watch no_watch = { nobody_asked, nobody_asked, nobody_closed };
+static const struct session_watch *watch = &no_watch;
+
+/** session_register() - show @w what monitors are asked and answer; before main() */
+void session_register(const struct session_watch *w)
+{
+	watch = w;
+}
+
 static struct session *find(int fd)
 {
 	for (int i = 0; i < SESSIONS; i++)
@@ -25,7 +44,10 @@ static struct session *find(int fd)
 
 static void drop(struct session *s)
 {
+	if (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)
+		watch->closed(s->fd);
 	free(s->partial);
+	free(s->out);
 	memset(s, 0, sizeof(*s));
 	used[s - sessions] = false;
 }
@@ -121,6 +143,77 @@ static void watch_negotiation(struct session *s, const char *text, size_t len)
 	s->oob = s->partial && memmem(s->partial, s->partial_len, "oob", 3);
 }
 
+/* Adds a byte to a buffer of SESSION_PARTIAL_MAX. */
+static void append(char **buf, size_t *len, bool *overflow, char byte)
+{
+	if (!*buf)
+		*buf = malloc(SESSION_PARTIAL_MAX);
+	if (!*buf || *len >= SESSION_PARTIAL_MAX)
+		*overflow = true;
+	else
+		(*buf)[(*len)++] = byte;
+}
+
+static void keep(struct session *s, char byte)
+{
+	append(&s->partial, &s->partial_len, &s->overflow, byte);
+}
+
+/* The end of what is in the output's buffer: shown, and forgotten. */
+static void end_output(struct session *s, size_t from, size_t len)
+{
+	watch->answered(s->fd, s->protocol == SESSION_HMP, s->out_overflow ? NULL : s->out + from, len);
+	s->out_len = 0;
+	s->out_overflow = false;
+}
+
+static void give_qmp(struct session *s, char byte)
+{
+	enum jsonscan_result end = jsonscan_feed(&s->out_scan, byte);
+
+	if (end == JSONSCAN_MORE && !s->out_scan.started)
+		return;
+	append(&s->out, &s->out_len, &s->out_overflow, byte);
+	if (end == JSONSCAN_END)
+		end_output(s, 0, s->out_len);
+}
+
+/*
+ * Readline echoes a line's end, then comes what its command prints, then the prompt (util/readline.c,
+ * readline_handle_byte()).
+ */
+static void give_hmp(struct session *s, char byte)
+{
+	static const char prompt[] = "(qemu) ";
+	size_t tail = sizeof(prompt) - 1;
+
+	if (!s->out_waits)
+		return;
+	append(&s->out, &s->out_len, &s->out_overflow, byte);
+	if (s->out_overflow || s->out_len < tail || memcmp(s->out + s->out_len - tail, prompt, tail) != 0)
+		return;
+	const char *echo_end = memchr(s->out, '\n', s->out_len);
+	size_t from = echo_end ? (size_t)(echo_end - s->out) + 1 : 0;
+
+	/* A prompt that is still to come from before the line: readline shows it anew while it is edited. */
+	if (!echo_end)
+		return;
+	s->out_waits--;
+	end_output(s, from, s->out_len - tail - from);
+}
+
+static void watch_output(struct session *s, const struct msghdr *msg, size_t len)
+{
+	for (size_t i = 0; i < msg->msg_iovlen && len; i++) {
+		const char *base = msg->msg_iov[i].iov_base;
+		size_t take = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
+
+		for (size_t j = 0; j < take; j++)
+			s->protocol == SESSION_QMP ? give_qmp(s, base[j]) : give_hmp(s, base[j]);
+		len -= take;
+	}
+}
+
 /**
  * session_sent() - QEMU has sent on a client's connection
  * @fd:	 descriptor
@@ -138,25 +231,12 @@ void session_sent(int fd, const struct msghdr *msg, size_t len)
 	if (s && s->protocol == SESSION_UNKNOWN) {
 		s->head_len += first_bytes(msg, len, s->head + s->head_len, sizeof(s->head) - s->head_len);
 		s->protocol = classify(s->head, s->head_len);
-	} else if (s && s->protocol == SESSION_QMP && !s->negotiated) {
-		watch_negotiation(s, text, first_bytes(msg, len, text, sizeof(text)));
+	} else if (s && (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)) {
+		if (s->protocol == SESSION_QMP && !s->negotiated)
+			watch_negotiation(s, text, first_bytes(msg, len, text, sizeof(text)));
+		watch_output(s, msg, len);
 	}
 	pthread_mutex_unlock(&lock);
-}
-
-static void keep(struct session *s, char byte)
-{
-	if (s->partial_len >= SESSION_PARTIAL_MAX) {
-		s->overflow = true;
-		return;
-	}
-	if (!s->partial)
-		s->partial = malloc(SESSION_PARTIAL_MAX);
-	if (!s->partial) {
-		s->overflow = true;
-		return;
-	}
-	s->partial[s->partial_len++] = byte;
 }
 
 static void take_qmp(struct session *s, char byte)
@@ -171,12 +251,20 @@ static void take_qmp(struct session *s, char byte)
 		s->overflow = false;
 	}
 	keep(s, byte);
+	if (end == JSONSCAN_END)
+		watch->asked(s->fd, false, s->overflow ? NULL : s->partial, s->partial_len);
 }
 
 static void take_hmp(struct session *s, char byte)
 {
 	keep(s, byte);
 	if (byte == '\n' || byte == '\r') {
+		if (!s->out_waits) {
+			s->out_len = 0;
+			s->out_overflow = false;
+		}
+		s->out_waits++;
+		watch->asked(s->fd, true, s->overflow ? NULL : s->partial, s->partial_len - 1);
 		s->partial_len = 0;
 		s->overflow = false;
 	}

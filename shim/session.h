@@ -4,7 +4,8 @@
  *
  * A QMP or HMP session has state inside QEMU that a new QEMU cannot be told: the greeting has been sent, capabilities
  * have been negotiated, half a command may have been read. sendmsg() shows the first two (a QMP monitor's first message
- * is its greeting), recvmsg() the third. Nothing else is looked at, and nothing is kept once it is not needed.
+ * is its greeting), recvmsg() the third. What was asked of a monitor and what it answered is shown to the loader, message
+ * by message, and not kept.
  */
 #ifndef CPRSHIM_SHIM_SESSION_H
 #define CPRSHIM_SHIM_SESSION_H
@@ -27,6 +28,20 @@ enum session_protocol {
 };
 
 /**
+ * struct session_watch - who is shown what monitors are asked and answer
+ * @asked:    a whole request (QMP), or a line (HMP); NULL where it was too long to keep
+ * @answered: a whole message (QMP), or what was printed for the line (HMP); NULL likewise
+ * @closed:   no answer will come any more
+ *
+ * Called on QEMU's threads, with this file's lock held.
+ */
+struct session_watch {
+	void (*asked)(int fd, bool hmp, const char *text, size_t len);
+	void (*answered)(int fd, bool hmp, const char *text, size_t len);
+	void (*closed)(int fd);
+};
+
+/**
  * struct session - one connection
  * @fd:		descriptor, or -1 where the slot is free
  * @protocol:	enum session_protocol
@@ -38,6 +53,11 @@ enum session_protocol {
  * @head_len:	bytes there
  * @partial:	what was read since the last message's end (QMP) or line's end (HMP); malloc'ed
  * @partial_len: bytes there
+ * @out_scan:	QMP: where we are in the output
+ * @out_waits:	HMP: lines whose output has not come to its end
+ * @out_overflow: as @overflow, of the output
+ * @out:	what was written since the last message's end (QMP) or prompt (HMP); malloc'ed
+ * @out_len:	bytes there
  */
 struct session {
 	int fd;
@@ -50,8 +70,14 @@ struct session {
 	size_t head_len;
 	char *partial;
 	size_t partial_len;
+	struct jsonscan out_scan;
+	unsigned int out_waits;
+	bool out_overflow;
+	char *out;
+	size_t out_len;
 };
 
+void session_register(const struct session_watch *watch);
 void session_open(int fd);
 void session_close(int fd);
 void session_sent(int fd, const struct msghdr *msg, size_t len);

@@ -206,43 +206,41 @@ in_state() {
 	[ "$(vm_ctl query-status | jq -r .status)" = "$1" ]
 }
 
-@test "what was added after the start is named, and may be removed again" {
+@test "what was added through a monitor that is not watched is named, and may be removed again" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
-	qemu-img create -q -f raw "$VM_DIR/cd.raw" 4M
-	boot_guest -M $MACHINE -device qemu-xhci,id=usb -device virtio-scsi-pci \
-		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk,format=qcow2" -device virtio-blk-pci,drive=disk,id=blk \
-		-drive if=none,id=cd,media=cdrom -device scsi-cd,drive=cd,id=cdrom
+	boot_guest -M $MACHINE -device qemu-xhci,id=usb -chardev pty,id=terminal -mon chardev=terminal \
+		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk,format=qcow2" -device virtio-blk-pci,drive=disk,id=blk
 	start_serial_client
-	do_qmp device_add '{driver: "usb-tablet", id: "tablet"}'
-	do_qmp chardev-add '{id: "late", backend: {type: "null", data: {}}}'
-	do_qmp object-add '{"qom-type": "iothread", id: "io"}'
-	do_qmp netdev_add '{type: "hubport", id: "hub", hubid: 3}'
-	do_qmp blockdev-add "{driver: \"null-co\", \"node-name\": \"none\", \"read-zeroes\": true}"
-	do_qmp blockdev-change-medium "{id: \"cdrom\", filename: \"$VM_DIR/cd.raw\", format: \"raw\"}"
-	do_qmp block_set_io_throttle '{device: "disk", bps: 0, bps_rd: 0, bps_wr: 0, iops: 77, iops_rd: 0, iops_wr: 0}'
-	refused '^device tablet .*was added' '^character device late was added' '^object io .*was added' \
-		'^network hub was added' '^block node none null-co .*was added' '^block node .*raw .*cd.raw.*was added' \
-		'^block node .*file .*cd.raw.*was added' '^drive cd .*cd.raw.*was added' '^drive cd empty was removed' \
-		'^I/O limits of drive disk .*77.*was added'
+	local terminal
+	terminal=$(vm_ctl query-chardev | jq -r '.[] | select(.label == "terminal") | .filename[4:]')
+	stty -F "$terminal" raw -echo
+	start_background "$VM_DIR/terminal.log" cat "$terminal"
+	wait_for 5 grep -q monitor "$VM_DIR/terminal.log"
+	printf '%s\n' 'device_add usb-tablet,id=tablet' 'chardev-add null,id=late' 'object_add iothread,id=io' \
+		'netdev_add hubport,id=hub,hubid=3' 'drive_add 0 if=none,id=more,file=null-co://' >"$terminal"
+	wait_for 5 has_drive more
+	refused '^device tablet .*was added.*QMP socket' '^character device late was added' '^object io .*was added' \
+		'^network hub was added' '^block node .* null-co .*was added' '^block node .* raw .*was added' \
+		'^drive more .*was added'
 	untouched
 	do_qmp device_del '{id: "tablet"}'
 	do_qmp chardev-remove '{id: "late"}'
 	do_qmp object-del '{id: "io"}'
 	do_qmp netdev_del '{id: "hub"}'
-	do_qmp blockdev-del '{"node-name": "none"}'
-	do_qmp eject '{id: "cdrom", force: true}'
-	do_qmp blockdev-close-tray '{id: "cdrom"}'
-	do_qmp block_set_io_throttle '{device: "disk", bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0}'
+	hmp 'drive_del more'
 	updatable new
 	stop_serial_client
 }
+
+has_drive() { vm_ctl query-block | jq -e --arg id "$1" 'any(.device == $id)'; }
 
 @test "an external snapshot is another block graph; committed, it is not" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	boot_guest -M $MACHINE -drive "file=$VM_DIR/disk.qcow2,if=virtio,id=disk,format=qcow2"
 	do_qmp blockdev-snapshot-sync "{device: \"disk\", \"snapshot-file\": \"$VM_DIR/top.qcow2\", format: \"qcow2\"}"
-	refused 'block node .*qcow2 .*top.qcow2 was added' 'block node .*file .*top.qcow2 was added' \
-		'drive disk .*top.qcow2 was added' 'drive disk .*disk.qcow2 was removed'
+	refused 'block node .* qcow2 .*top.qcow2 on .*disk.qcow2 was added' 'block node .* file .*top.qcow2 was added' \
+		'block node .* qcow2 .*disk.qcow2 read-only was added' 'block node .* file .*disk.qcow2 read-only was added' \
+		'drive disk .*top.qcow2 was added' 'drive disk .*disk.qcow2 was removed or changed'
 	untouched
 	do_qmp block-commit '{device: "disk", "job-id": "commit"}'
 	wait_for 10 job_ready commit
