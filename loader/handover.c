@@ -23,6 +23,7 @@
 #include "migparams.h"
 #include "pins.h"
 #include "probe.h"
+#include "ramblocks.h"
 #include "threads.h"
 
 #define STATE_BYTES (8u << 20)
@@ -111,14 +112,30 @@ static void put_history(struct handover *h)
 	changes_put(&h->w);
 }
 
+/* Keeps a descriptor of ours until handover_release(); a negative one is an error, and stays one. */
+static int keep(struct handover *h, int fd)
+{
+	if (fd >= 0 && h->parked_count == HANDOVER_PARKED) {
+		slots_close(fd);
+		return -E2BIG;
+	}
+	if (fd >= 0)
+		h->parked[h->parked_count++] = fd;
+	return fd;
+}
+
 /* A number of ours for what QEMU has as @fd, until handover_release(). */
 static int park(struct handover *h, int fd)
 {
-	int parked = h->parked_count < HANDOVER_PARKED ? slots_park(fd) : -E2BIG;
+	return keep(h, slots_park(fd));
+}
 
-	if (parked >= 0)
-		h->parked[h->parked_count++] = parked;
-	return parked;
+static int ram_fd(struct handover *h, const struct ramblock *b)
+{
+	if (b->copied)
+		return keep(h, ramblocks_copy(b));
+	/* Memory of QEMU's own descriptor gets a number of ours; our memfds go as they are. */
+	return slots_owns(b->fd) ? b->fd : park(h, b->fd);
 }
 
 static int put_ram(struct handover *h)
@@ -128,8 +145,7 @@ static int put_ram(struct handover *h)
 
 		if (!b->name[0])
 			continue;
-		/* Memory of QEMU's own descriptor gets a number of ours; our memfds go as they are. */
-		int fd = slots_owns(b->fd) ? b->fd : park(h, b->fd);
+		int fd = ram_fd(h, b);
 		if (fd < 0)
 			return fd;
 		cprstate_put_ram(
@@ -249,17 +265,22 @@ static const struct planned **oldest_first(const struct plan *plan)
 	return list;
 }
 
+static bool is_child(const struct planned *p)
+{
+	return p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_SOCKETPAIR;
+}
+
 static int put_fds(struct handover *h, const struct freeze *f, const struct plan *plan)
 {
 	const struct planned **list = oldest_first(plan);
 	int *index = calloc(plan->count + 1, sizeof(*index)), n = 0, rc = list && index ? 0 : -ENOMEM;
 
-	/* Listeners first: a client names its listener by its place among them. */
-	for (int clients = 0; !rc && clients < 2; clients++)
+	/* A client names its listener by its place among these, a TPM's data channel its control channel. */
+	for (int children = 0; !rc && children < 2; children++)
 		for (size_t i = 0; !rc && i < plan->count; i++) {
 			const struct planned *p = list[i];
 
-			if ((p->it.kind == FDKIND_CLIENT) != clients || !is_handed_over(p, plan))
+			if (is_child(p) != children || !is_handed_over(p, plan))
 				continue;
 			rc = put_fd(h, f, p, p->parent >= 0 ? index[p->parent] : -1);
 			index[p - plan->fds] = n++;

@@ -89,6 +89,12 @@ static void path_of(const struct inspected *it, char ret[sizeof(((struct sockadd
 		snprintf(ret, sizeof(addr.sun_path) + 1, "%.*s", (int)sizeof(addr.sun_path), addr.sun_path);
 }
 
+/* Only what QEMU connected to by a path, and will again. */
+static bool was_connected(const struct planned *p, const char *path)
+{
+	return p->it.kind == FDKIND_CONNECTION && !(p->it.rec.flags & FDREC_INHERITED) && *path;
+}
+
 static void plan_vhost_user(struct planned *p, struct reasons *blockers)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
@@ -97,7 +103,7 @@ static void plan_vhost_user(struct planned *p, struct reasons *blockers)
 	path_of(&p->it, path);
 	p->partner = true;
 	p->action = PLAN_CLOSE;
-	if (p->it.kind != FDKIND_CONNECTION || p->it.rec.flags & FDREC_INHERITED || !*path) {
+	if (!was_connected(p, path)) {
 		reasons_add(blockers,
 			    "descriptor %d: a vhost-user back end that QEMU did not connect to by a path cannot be "
 			    "connected to anew",
@@ -148,6 +154,51 @@ static size_t count_vhost_user(const char *parent, const json_t *chardevs, uint6
 	return count;
 }
 
+static void plan_tpm(struct plan *plan, struct planned *control, struct reasons *blockers)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+
+	path_of(&control->it, path);
+	control->partner = true;
+	if (!was_connected(control, path)) {
+		reasons_add(blockers,
+			    "descriptor %d: a TPM emulator that QEMU did not connect to by a path cannot be "
+			    "handed over",
+			    control->it.fd);
+		control->action = PLAN_BLOCK;
+		return;
+	}
+	for (size_t i = 0; i < plan->count; i++) {
+		struct planned *p = &plan->fds[i];
+
+		if (p->it.kind != FDKIND_SOCKETPAIR || p->it.rec.parent != control->it.fd)
+			continue;
+		p->action = PLAN_PRESERVE;
+		p->parent = (int)(control - plan->fds);
+	}
+}
+
+static size_t count_channels(const struct plan *plan)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		count += plan->fds[i].it.kind == FDKIND_SOCKETPAIR && plan->fds[i].parent >= 0;
+	return count;
+}
+
+/* Each TPM's data channel must have been found, or the new QEMU's would be refused by the emulator. */
+static void check_tpms(const struct plan *plan, uint64_t deadline, struct reasons *blockers)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *list = qmp_command(&qmp_private, "query-tpm", NULL, deadline, error);
+	size_t count = json_array_size(list), found = count_channels(plan);
+
+	if (count != found)
+		reasons_add(blockers, "there are %zu TPMs, but the connections of %zu", count, found);
+	json_decref(list);
+}
+
 /**
  * partners_plan() - what becomes of connections to devices' other halves
  * @plan:	 changed for these connections
@@ -160,11 +211,18 @@ void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_
 	static const char *const parents[] = { "/machine/peripheral", "/machine/peripheral-anon" };
 	size_t devices = 0, found = 0;
 
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->fds[i].chardev && session_protocol(plan->fds[i].it.fd) == SESSION_VHOST_USER) {
-			plan_vhost_user(&plan->fds[i], blockers);
+	for (size_t i = 0; i < plan->count; i++) {
+		struct planned *p = &plan->fds[i];
+		int protocol = p->chardev ? session_protocol(p->it.fd) : SESSION_UNKNOWN;
+
+		if (protocol == SESSION_VHOST_USER) {
+			plan_vhost_user(p, blockers);
 			found++;
+		} else if (protocol == SESSION_TPM) {
+			plan_tpm(plan, p, blockers);
 		}
+	}
+	check_tpms(plan, deadline_ns, blockers);
 	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++)
 		devices += count_vhost_user(parents[i], chardevs, deadline_ns, blockers);
 	if (devices != found)

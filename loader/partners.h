@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * partners.h - devices of which the other half is in another process: vhost-user back ends.
+ * partners.h - devices of which the other half is in another process: vhost-user back ends, TPM emulators.
  *
- * QEMU talks to such a process for the guest, and while it stops: it asks where the back end's rings are, which becomes
- * a part of the device's state.
+ * QEMU talks to such a process for the guest, and when it stops: it asks where the back end's rings are and for the
+ * TPM's state, which become a part of the devices' state.
  */
 #ifndef CPRSHIM_LOADER_PARTNERS_H
 #define CPRSHIM_LOADER_PARTNERS_H

@@ -27,7 +27,7 @@ enum plan_action {
  * struct planned - one descriptor
  * @it:	    what it is
  * @action: what becomes of it
- * @parent: index of a client's listener in the plan, or -1
+ * @parent: index in the plan of a client's listener, of a TPM's data channel's control channel, or -1
  * @chardev: it belongs to a character device of QEMU's
  * @fdset:   it is a member of a descriptor set
  * @from_fdset: it was opened through a descriptor set, and will be again

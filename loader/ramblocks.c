@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../shim/ram.h"
 #include "../shim/real.h"
+#include "../shim/slots.h"
 #include "../shim/table.h"
 #include "fault.h"
 #include "qmp.h"
@@ -68,6 +70,25 @@ static size_t mappings(struct ramblock_mapping ret[RAM_MAPS])
 	return n;
 }
 
+/*
+ * A TPM's physical presence page is allocated from QEMU's heap (hw/tpm/tpm_ppi.c:tpm_ppi_init). Where the list of blocks
+ * does not tell its address, its place in the guest's memory does (include/hw/acpi/tpm.h:TPM_PPI_ADDR_BASE).
+ */
+static void find_copied(struct ramblock *blocks, size_t count, uint64_t deadline)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(blocks[i].name, "tpm-ppi") != 0)
+			continue;
+		char *text = blocks[i].host ? NULL : qmp_hmp(&qmp_private, "gpa2hva 0xfed45000", deadline);
+		const char *at = text ? strstr(text, "(tpm-ppi) is 0x") : NULL;
+
+		if (at)
+			blocks[i].host = strtoull(at + strlen("(tpm-ppi) is "), NULL, 16);
+		blocks[i].copied = blocks[i].host != 0;
+		free(text);
+	}
+}
+
 /**
  * ramblocks_query() - list the RAM blocks of this process
  * @ret:	 the blocks, with their memory
@@ -90,6 +111,7 @@ int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64
 		reasons_add(reasons, "QEMU's list of RAM blocks is not understood");
 		return -EIO;
 	}
+	find_copied(ret, *ret_count, deadline_ns);
 	if (ramblock_assign(ret, *ret_count, maps, mappings(maps), &why)) {
 		reasons_add(reasons, "RAM block %s is in no mapping that the shim knows", why);
 		return -EIO;
@@ -106,11 +128,28 @@ void ramblocks_check(const struct ramblock *blocks, size_t count, struct reasons
 {
 	/* A block that got no memfd of ours has made the table incomplete, which has a sentence of its own. */
 	for (size_t i = 0; !table_why_incomplete() && i < count; i++)
-		if (blocks[i].name[0] && blocks[i].fd < 0)
+		if (blocks[i].name[0] && blocks[i].fd < 0 && !blocks[i].copied)
 			reasons_add(
 				reasons,
 				"RAM block %s is a private mapping: its contents cannot be handed over; use share=on",
 				blocks[i].name);
+}
+
+/**
+ * ramblocks_copy() - copy the contents of a block that is in no mapping
+ * @block: one that is marked so; the guest is stopped
+ *
+ * Return: a memfd of ours with the contents, or a negative errno.
+ */
+int ramblocks_copy(const struct ramblock *block)
+{
+	int fd = slots_memfd("cprshim-copy");
+
+	if (fd >= 0 && pwrite(fd, (const void *)block->host, block->max, 0) != (ssize_t)block->max) {
+		slots_close(fd);
+		return -EIO;
+	}
+	return fd;
 }
 
 static void compare(const struct cprstate *state, const struct ramblock *blocks, size_t count, struct reasons *reasons)
@@ -156,12 +195,33 @@ int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct r
 	for (uint32_t i = 0; i < state->ram_count; i++) {
 		const struct cpr_ram *want = &state->ram[i];
 		const struct ramblock *have = ramblock_find(blocks, count, want->name);
-		int rc = ram_rebind(have->host, have->max, want->fd, want->offset);
+		int rc = 0;
 
+		if (!have->copied)
+			rc = ram_rebind(have->host, have->max, want->fd, want->offset);
+		else if (pread(want->fd, (void *)have->host, have->max, (off_t)want->offset) != (ssize_t)have->max)
+			rc = -EIO;
 		if (rc) {
 			reasons_add(reasons, "RAM block %s could not be mapped: %s", want->name, strerror(-rc));
 			return -EIO;
 		}
 	}
 	return 0;
+}
+
+/** ramblocks_release() - close what memory came by and is in use under another number, or has been copied */
+void ramblocks_release(const struct cprstate *state)
+{
+	struct ram_map *maps = calloc(RAM_MAPS, sizeof(*maps));
+	size_t n = maps ? ram_list(maps, RAM_MAPS) : 0;
+
+	for (uint32_t i = 0; maps && i < state->ram_count; i++) {
+		bool used = false;
+
+		for (size_t j = 0; j < n; j++)
+			used |= maps[j].fd == state->ram[i].fd;
+		if (!used)
+			slots_close(state->ram[i].fd);
+	}
+	free(maps);
 }

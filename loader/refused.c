@@ -51,7 +51,7 @@ static const struct rule rules[] = {
 	{ "plugin", ANY, NULL, NULL, "-plugin: what a plugin has gathered would be lost: start the VM without it" },
 	{ "icount", ANY, "rr", "record", "-icount rr=record: the recording would begin anew and be overwritten" },
 	{ "icount", ANY, "rr", "replay", "-icount rr=replay: the replay would begin anew" },
-	{ "tpmdev", ANY, NULL, NULL, "-tpmdev: a TPM's session cannot be handed over yet" },
+	{ "tpmdev", "passthrough", NULL, NULL, "-tpmdev passthrough: the host's TPM cannot be handed over: use swtpm" },
 	{ "audiodev", "wav", NULL, NULL, "-audiodev wav: the file would get a second header: use another back end" },
 	{ "qmp qmp-pretty", "stdio", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
 	{ "qmp qmp-pretty", "pty", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },

@@ -369,6 +369,7 @@ static void tidy_up(void)
 	qmp_do(&qmp_private, "query-status", NULL, deadline,
 	       error); /* a round through every loop: none polls a decoy now */
 	close_leftovers();
+	ramblocks_release(vm.cpr_state);
 	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
 		slots_close(vm.cpr_state->fdset[i].fd);
 	rollback_release_stderr();

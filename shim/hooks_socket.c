@@ -13,6 +13,7 @@
 #include "real.h"
 #include "session.h"
 #include "table.h"
+#include "tpm.h"
 
 SHIM_HOOK int socket(int domain, int type, int protocol)
 {
@@ -32,6 +33,7 @@ SHIM_HOOK int socketpair(int domain, int type, int protocol, int fds[2])
 	if (!rc && guard_enter()) {
 		table_note_socket(fds[0], FDKIND_SOCKETPAIR, HOOK_socketpair, domain, type);
 		table_note_socket(fds[1], FDKIND_SOCKETPAIR, HOOK_socketpair, domain, type);
+		tpm_note_pair(fds);
 		guard_leave();
 	}
 	return rc;
@@ -140,13 +142,20 @@ SHIM_HOOK int accept4(int listener, struct sockaddr *addr, socklen_t *len, int f
 	return fd;
 }
 
-/* In a successor: put a preserved connection's decoy under the socket that QEMU connects. */
+/*
+ * In a successor: put a preserved connection's decoy under the socket that QEMU connects. A TPM is talked to from the
+ * start.
+ */
 static struct preserved *rebind_connection(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct preserved *p =
 		guard_role() == SHIM_SUCCESSOR ? preserved_by_address(FDKIND_CONNECTION, addr, len) : NULL;
 
-	return p && !decoy_place(&p->decoy, FDKIND_CONNECTION, fd, p->fd) ? p : NULL;
+	if (!p)
+		return NULL;
+	int rc = p->protocol == SESSION_TPM ? preserved_give(p, fd)
+					    : decoy_place(&p->decoy, FDKIND_CONNECTION, fd, p->fd);
+	return rc ? NULL : p;
 }
 
 SHIM_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -214,6 +223,8 @@ static void note_received(int from, struct msghdr *msg)
 
 SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	if (__builtin_expect(tpm_has_answer(fd), false))
+		return tpm_answer(msg);
 	ssize_t n = real(recvmsg)(fd, msg, flags);
 	bool client = n > 0 && has_session(fd);
 
@@ -232,6 +243,12 @@ SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 SHIM_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	if (__builtin_expect(msg->msg_controllen != 0, false) && tpm_is_channel(msg) && guard_enter()) {
+		ssize_t done = tpm_send_channel(fd, msg, flags);
+
+		guard_leave();
+		return done;
+	}
 	ssize_t n = real(sendmsg)(fd, msg, flags);
 
 	if (n > 0 && has_session(fd) && guard_enter()) {

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "real.h"
+
 static struct preserved list[PRESERVED_MAX];
 static size_t count;
 /* QEMU makes its descriptors on the main thread, but for a client that connects again in a thread of its own. */
@@ -240,4 +242,45 @@ struct preserved *preserved_accepted(int listener, int fd)
 		return p;
 	}
 	return NULL;
+}
+
+/**
+ * preserved_give() - put the real one under QEMU's number at once, without a decoy
+ * @p:	a taken entry
+ * @fd: the number
+ *
+ * Return: 0 or a negative errno.
+ */
+int preserved_give(struct preserved *p, int fd)
+{
+	int flags = real(fcntl)(fd, F_GETFD);
+
+	if (flags < 0 || real(dup3)(p->fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0)
+		return -errno;
+	p->number = fd;
+	return 0;
+}
+
+/**
+ * preserved_channel() - take a TPM emulator's data channel
+ * @control: number of its control channel, which was given by preserved_give()
+ *
+ * Return: its entry, now taken, or NULL.
+ */
+struct preserved *preserved_channel(int control)
+{
+	struct preserved *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++) {
+		const struct preserved *parent = list[i].parent >= 0 ? &list[list[i].parent] : NULL;
+
+		if (list[i].kind == FDKIND_SOCKETPAIR && !list[i].taken && parent && parent->taken &&
+		    parent->number == control)
+			found = &list[i];
+	}
+	if (found)
+		found->taken = true;
+	pthread_mutex_unlock(&lock);
+	return found;
 }

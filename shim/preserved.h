@@ -20,9 +20,9 @@
 /**
  * struct preserved - one of them
  * @kind:	its kind
- * @number:	number it had in the old program
+ * @number:	number it had in the old program; in this one, once it was given without a decoy
  * @fd:		number of ours that it is parked under; -1 once it is QEMU's
- * @parent:	index of an accepted client's listener, or -1
+ * @parent:	index of an accepted client's listener, of a TPM's data channel's control channel, or -1
  * @open_flags: as open(2)'s
  * @inherited:	QEMU was given it by number, and finds it there again
  * @name:	path, requested interface name or terminal name; "" where it has none
@@ -67,5 +67,7 @@ struct preserved *preserved_next(enum fdkind kind);
 bool preserved_is_socket_path(const char *path);
 int preserved_listen(int fd);
 struct preserved *preserved_accepted(int listener, int fd);
+int preserved_give(struct preserved *p, int fd);
+struct preserved *preserved_channel(int control);
 
 #endif

@@ -25,6 +25,7 @@ enum session_protocol {
 	SESSION_QMP = 2,
 	SESSION_HMP = 3,
 	SESSION_VHOST_USER = 4, /* a back end of a vhost-user device */
+	SESSION_TPM = 5,	/* control channel of a TPM emulator */
 };
 
 /**

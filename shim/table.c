@@ -287,6 +287,17 @@ void table_note_inherited(int fd)
 	put(fd, &rec);
 }
 
+/** table_note_parent() - a record, if there is one, belongs to another descriptor's */
+void table_note_parent(int fd, int parent)
+{
+	struct fdrec rec;
+
+	if (!table_lookup(fd, &rec))
+		return;
+	rec.parent = parent;
+	put(fd, &rec);
+}
+
 /** table_refresh() - another open file was put under a number: the record, if there is one, is that one's now */
 void table_refresh(int fd)
 {

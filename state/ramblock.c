@@ -88,6 +88,8 @@ static const struct ramblock_mapping *by_order(const struct ramblock *blocks, si
 	size_t same = 0, before = 0, mapped = 0;
 
 	for (size_t i = 0; i < count; i++) {
+		if (blocks[i].copied)
+			continue;
 		same += page_round(blocks[i].max) == size;
 		before += i < index && page_round(blocks[i].max) == size;
 	}
@@ -114,7 +116,7 @@ static const struct ramblock_mapping *by_address(const struct ramblock_mapping *
 }
 
 /**
- * ramblock_assign() - find the mapping of each block that has a name
+ * ramblock_assign() - find the mapping of each block that has a name, copied ones excepted
  * @blocks:    the blocks, in QEMU's order; host, fd and offset are filled in
  * @count:     how many
  * @maps:      the mappings
@@ -129,7 +131,7 @@ int ramblock_assign(struct ramblock *blocks, size_t count, const struct ramblock
 	for (size_t i = 0; i < count; i++) {
 		const struct ramblock_mapping *map;
 
-		if (!blocks[i].name[0])
+		if (!blocks[i].name[0] || blocks[i].copied)
 			continue;
 		map = blocks[i].host ? by_address(maps, map_count, blocks[i].host)
 				     : by_order(blocks, count, i, maps, map_count);

@@ -9,6 +9,7 @@
 #ifndef CPRSHIM_STATE_RAMBLOCK_H
 #define CPRSHIM_STATE_RAMBLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@
  * @host: address, 0 where not known
  * @fd:	  descriptor of its memory, -1 where not known
  * @offset: where in it
+ * @copied: it is in QEMU's heap, and so in no mapping: its contents are copied
  */
 struct ramblock {
 	char name[RAMBLOCK_NAME];
@@ -31,6 +33,7 @@ struct ramblock {
 	uint64_t host;
 	int fd;
 	uint64_t offset;
+	bool copied;
 };
 
 /**

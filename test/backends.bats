@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# backends.bats - devices of which the other half is in another process, across updates: a vhost-user disk.
+# backends.bats - devices of which the other half is in another process, across updates: a vhost-user disk, a TPM.
 
 bats_require_minimum_version 1.5.0
 
@@ -122,5 +122,141 @@ refused() {
 		-chardev "socket,id=fs0,path=$VM_DIR/fs.sock" -device vhost-user-fs-pci,chardev=fs0,tag=shared
 	fails update_by_ctl
 	jq -e '.reasons | any(test("^vhost-user-fs: the files that virtiofsd has open"))' <<<"$UPDATE_RESULT"
+	guest_alive
+}
+
+# --- TPM ---
+
+# start_swtpm [OPTIONS]: arguments for QEMU in TPM_ARGS, but for the device.
+start_swtpm() {
+	mkdir -p "$VM_DIR/tpm"
+	start_background "$VM_DIR/swtpm.log" swtpm socket --tpm2 --tpmstate "dir=$VM_DIR/tpm" \
+		--ctrl "type=unixio,path=$VM_DIR/tpm.sock" "$@"
+	SWTPM_PID=$!
+	wait_for 5 test -S "$VM_DIR/tpm.sock"
+	TPM_ARGS=(-chardev "socket,id=tpmctl,path=$VM_DIR/tpm.sock" -tpmdev emulator,id=tpm0,chardev=tpmctl)
+}
+
+# tpm TAG CODE HEX...: a command of the guest's, its length put in; prints the answer.
+tpm() {
+	local tag=$1 code=$2 body
+
+	shift 2
+	body=$(printf %s "$@")
+	ask "tpm $(printf '%s%08x%s%s' "$tag" $((10 + ${#body} / 2)) "$code" "$body")" 'TPM ' | cut -d ' ' -f 2
+}
+
+TPM_OWNER=40000001
+TPM_NV=01800001
+TPM_NO_PASSWORD=000000094000000900000000
+TPM_DIGEST=$(printf '%064x' 42)
+
+# Register 16 of SHA-256, which is the guest's to play with.
+tpm_pcr() { tpm 8001 0000017e 00000001000b03000001 | tail -c 65; }
+tpm_extend() { tpm 8002 00000182 00000010 "${TPM_NO_PASSWORD}00" 00000001000b "$TPM_DIGEST"; }
+tpm_define() {
+	tpm 8002 0000012a $TPM_OWNER "${TPM_NO_PASSWORD}00" 0000 000e $TPM_NV 000b 02060006 0000 0020
+}
+tpm_write() { tpm 8002 00000137 $TPM_OWNER $TPM_NV "${TPM_NO_PASSWORD}00" 0020 "$1" 0000; }
+tpm_read() { tpm 8002 0000014e $TPM_OWNER $TPM_NV "${TPM_NO_PASSWORD}00" 0020 0000 | cut -c 33-96; }
+
+# extended VALUE: what the register holds after another tpm_extend
+extended() {
+	python3 -c 'import hashlib, sys; print(hashlib.sha256(bytes.fromhex(sys.argv[1] + sys.argv[2])).hexdigest())' "$1" "$TPM_DIGEST"
+}
+
+# The register holds what the guest has put there since the start, can be extended, and the guest's own memory in the TPM is as it wrote it.
+tpm_is_well() {
+	[ "$(tpm_pcr)" = "$PCR" ]
+	[[ $(tpm_extend) = 8002????????00000000* ]]
+	PCR=$(extended "$PCR")
+	[ "$(tpm_pcr)" = "$PCR" ]
+	[ "$(tpm_read)" = "$TPM_DIGEST" ]
+}
+
+# boot_with_tpm DEVICE [QEMU ARGUMENTS]
+boot_with_tpm() {
+	local device=$1
+
+	shift
+	boot_linux -M pc-q35-7.2 -accel tcg "${TPM_ARGS[@]}" -device "$device,tpmdev=tpm0" "$@"
+	start_serial_client
+	PCR=$(printf '%064x' 0)
+	[[ $(tpm_define) = 8002????????00000000* ]]
+	[[ $(tpm_write "$TPM_DIGEST") = 8002????????00000000* ]]
+	tpm_is_well
+}
+
+# The page that firmware and guest leave requests to each other in.
+ppi_write() {
+	gdb -batch -nx -ex "target remote $VM_DIR/gdb.sock" -ex 'maintenance packet Qqemu.PhyMemMode:1' \
+		-ex 'set {unsigned int}0xfed45100 = 0x2a2b2c2d' -ex detach >"$VM_DIR/gdb.log" 2>&1
+}
+
+ppi_is_kept() {
+	vm_ctl '{"execute": "human-monitor-command", "arguments": {"command-line": "xp /1wx 0xfed45100"}}' | grep 0x2a2b2c2d
+}
+
+# RSA keys take a while to make: the update finds the TPM at work.
+TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b00030472000000060080004300100800000000000000000000000000"
+
+@test "TPM, swtpm --terminate: registers, memory and the presence page through updates, running, paused and at work" {
+	start_swtpm --terminate
+	boot_with_tpm tpm-tis -gdb "unix:$VM_DIR/gdb.sock,server=on,wait=off"
+	ppi_write
+	ppi_is_kept
+	local warnings fds before
+	warnings=$(guest_warnings)
+	update_vm new
+	ppi_is_kept
+	tpm_is_well
+	vm_ctl stop
+	update_vm old
+	ppi_is_kept
+	vm_ctl cont
+	tpm_is_well
+	fds=$(fd_count)
+	before=$(answers 'TPM 8002........00000000')
+	send_serial "tpm 8002$(printf %08x $((10 + ${#TPM_MAKE_KEY} / 2)))00000131$TPM_MAKE_KEY"
+	update_vm new
+	wait_for 30 more_answers "$before" 'TPM 8002........00000000'
+	update_vm old
+	tpm_is_well
+	ppi_is_kept
+	[ "$(fd_count)" = "$fds" ]
+	[ "$(guest_warnings)" = "$warnings" ]
+	# It has seen one connection, which ends with the guest.
+	fails is_gone "$SWTPM_PID"
+	power_off
+	wait_for 5 is_gone "$SWTPM_PID"
+}
+
+@test "TPM: a failed update leaves it as it was" {
+	start_swtpm --terminate
+	export CPRSHIM_FAULT=cont
+	boot_with_tpm tpm-crb
+	fails update_vm new
+	tpm_is_well
+	fails update_vm new
+	tpm_is_well
+	vm_runs old
+	stop_serial_client
+}
+
+# A terminal that says to every command that it does not know it passes for a TPM.
+@test "TPM: the host's own is refused by name" {
+	cat >"$VM_DIR/hosttpm.py" <<-'END'
+		import os, pty, sys, tty
+		ours, theirs = pty.openpty()
+		tty.setraw(theirs)
+		os.symlink(os.ttyname(theirs), sys.argv[1])
+		while os.read(ours, 4096):
+		    os.write(ours, bytes.fromhex("80010000000a00000101"))
+	END
+	start_background "$VM_DIR/hosttpm.log" python3 "$VM_DIR/hosttpm.py" "$VM_DIR/hosttpm"
+	wait_for 5 test -e "$VM_DIR/hosttpm"
+	boot_guest -M q35 -tpmdev "passthrough,id=tpm0,path=$VM_DIR/hosttpm,cancel-path=/dev/null" -device tpm-tis,tpmdev=tpm0
+	fails update_by_ctl
+	jq -e '.reasons | any(test("^-tpmdev passthrough: the host.s TPM"))' <<<"$UPDATE_RESULT"
 	guest_alive
 }

@@ -8,7 +8,7 @@
  *   RAM BAD ..., DISK BAD ...
  * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each
  * warning or error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back
- * and freed), poweroff.
+ * and freed), tpm <hex> (TPM <hex>: the answer of /dev/tpm0 to a command), poweroff.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
@@ -46,7 +46,7 @@ static volatile unsigned long ticks, records, passes, bad;
 
 static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 {
-	char line[200];
+	char line[400];
 	va_list arguments;
 	int length;
 
@@ -271,6 +271,25 @@ static void use_memory(void)
 		say("USED ok");
 }
 
+/* One command to the TPM, as the specification (TPM 2.0, part 3) writes it. */
+static void ask_tpm(const char *hex)
+{
+	static int fd = -1;
+	uint8_t bytes[4096];
+	char text[2 * 180 + 1] = "";
+	size_t length = 0;
+	unsigned int byte;
+
+	for (; sscanf(hex, "%2x", &byte) == 1 && hex[1] && length < sizeof(bytes); hex += 2)
+		bytes[length++] = (uint8_t)byte;
+	if (fd < 0)
+		fd = open("/dev/tpm0", O_RDWR);
+	ssize_t n = write(fd, bytes, length) == (ssize_t)length ? read(fd, bytes, sizeof(bytes)) : -1;
+	for (ssize_t i = 0; i < n && i < 180; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	say("TPM %s", n < 0 ? strerror(errno) : text);
+}
+
 static void command(const char *line)
 {
 	if (!strcmp(line, "status")) {
@@ -283,6 +302,8 @@ static void command(const char *line)
 	} else if (!strcmp(line, "flush")) {
 		sync();
 		say("FLUSHED");
+	} else if (!strncmp(line, "tpm ", 4)) {
+		ask_tpm(line + 4);
 	} else if (!strcmp(line, "poweroff")) {
 		/* For good: the kernel takes the disk away before it stops us. */
 		pthread_mutex_lock(&disk_lock);
@@ -299,7 +320,7 @@ int main(void)
 	size_t mib = ram_mib ? strtoul(ram_mib, NULL, 10) : 64;
 	struct termios terminal;
 	pthread_t thread;
-	char line[80];
+	char line[400];
 
 	if (!tcgetattr(0, &terminal)) {
 		terminal.c_lflag &= ~(tcflag_t)(ECHO | ISIG);

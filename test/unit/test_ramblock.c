@@ -136,6 +136,11 @@ static void test_ambiguous(void)
 	   "a mapping of that size too many: nobody knows whose each is");
 	memcpy(blocks, fresh, sizeof(fresh));
 	ok(ramblock_assign(blocks, 4, maps, 3, &why) == -ENOENT && !strcmp(why, "c"), "as with one too few");
+	memcpy(blocks, fresh, sizeof(fresh));
+	blocks[3].copied = true;
+	ok(ramblock_assign(blocks, 4, maps, 3, &why) == 0 && blocks[2].fd == -1 && blocks[3].fd == -1,
+	   "a block that is copied has no mapping, and takes no turn");
+	memcpy(blocks, fresh, sizeof(fresh));
 	blocks[0] = block("odd", 6000);
 	ok(ramblock_assign(blocks, 1, maps, 1, &why) == 0, "a size that is no multiple of a page takes whole pages");
 	ok(ramblock_assign(blocks, 0, maps, 5, &why) == 0, "no blocks need no mapping");
