@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz_cprstate.c - libFuzzer on the CPR state's decoder.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -I. -o fuzz \
- *		test/fuzz/fuzz_cprstate.c state/cprstate.c state/codec.c
- *	mkdir corpus && cp test/golden/v1-sample.bin corpus && ./fuzz -max_len=65536 corpus
+ * fuzz_cprstate.c - libFuzzer on the CPR state's decoder; see run.
  *
  * The header's length and checksum are made to fit, so that the fuzzer reaches what comes after them. All that an
  * accepted state points to is read.

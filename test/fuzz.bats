@@ -1,0 +1,23 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# fuzz.bats - a short run of every fuzzing target; test/fuzz/run without -t is the long one.
+
+bats_require_minimum_version 1.5.0
+
+SRCDIR=${CPRSHIM_SRCDIR:-$(cd "$BATS_TEST_DIRNAME/.." && pwd)}
+
+@test "fuzzing finds nothing in a few seconds" {
+	cd "$BATS_TEST_TMPDIR"
+	run -0 "$SRCDIR/test/fuzz/run" -t 3
+	echo "$output"
+	[ "$(grep -c 'nothing found$' <<<"$output")" = 6 ]
+}
+
+@test "fuzzing tells what it found" {
+	cd "$BATS_TEST_TMPDIR"
+	cp -r "$SRCDIR/state" "$SRCDIR/loader" "$SRCDIR/test" .
+	# The mistake that it is to find: a file that is too short is read all the same.
+	sed -i 's/len < sizeof(header) || //' state/elffile.c
+	run -1 test/fuzz/run -t 20 elffile
+	[[ "$output" == *"something was found"* ]]
+}
