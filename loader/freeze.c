@@ -23,6 +23,9 @@
  * execution is on (QMP_REQ_QUEUE_LEN_MAX): after 9 commands of ours every queue that nobody fills any more is empty.
  */
 #define BARRIERS 9
+/* How long a client may take to make room: before the exec, with the guest stopped, and when the guest goes on. */
+#define ROOM_MS	   1000
+#define STALLED_MS 5000
 
 static bool is_monitor(int fd)
 {
@@ -230,51 +233,60 @@ static void drop_own_events(const struct freeze *f, struct wire *w)
 		wire_drop_events(w, ours);
 }
 
-static int collect_one(struct freeze *f, struct decoy *d, freeze_residue_fn *residue, void *opaque)
+/* Whoever is gone is noticed by who reads next. */
+static bool is_gone(int rc)
 {
-	struct wire w = { .data = NULL };
-	int rc;
+	return rc == -EPIPE || rc == -ECONNRESET || rc == -EIO;
+}
 
-	if (!is_monitor(d->number)) {
+static bool keeps_packets_apart(const struct decoy *d)
+{
+	return d->kind == FDKIND_TAP || decoy_is_datagram(d->real);
+}
+
+/* Passes on what there is room for; the rest stays in @f. */
+static int collect_one(struct freeze *f, size_t i)
+{
+	struct decoy *d = &f->held[i];
+	struct wire *w = &f->pending[i];
+	int rc = 0;
+
+	if (keeps_packets_apart(d)) {
 		rc = decoy_forward(d);
-		/* A client that is gone is noticed by whoever reads from it next. */
-		return rc == -EPIPE || rc == -ECONNRESET || rc == -EIO ? 0 : rc;
+	} else if (!d->full) {
+		rc = wire_read(w, d);
+		if (!rc && is_monitor(d->number))
+			drop_own_events(f, w);
+		if (!rc)
+			rc = wire_send(w, d->real);
 	}
-	rc = wire_read(&w, d);
-	if (!rc) {
-		drop_own_events(f, &w);
-		wire_send(&w, d->real);
-		if (w.len)
-			rc = residue(d->number, w.data, w.len, opaque);
+	if (is_gone(rc)) {
+		wire_free(w);
+		rc = 0;
 	}
-	wire_free(&w);
 	return rc;
 }
 
 /**
  * freeze_collect() - pass on what QEMU wrote to decoys
- * @f:	     with decoys in place
- * @residue: called with what a monitor's client had no room for; its number is QEMU's
- * @opaque:  passed to it
+ * @f: with decoys in place
+ *
+ * What a monitor's client has no room for is kept, see freeze_pending().
  *
  * Return: 0 or a negative errno.
  */
-int freeze_collect(struct freeze *f, freeze_residue_fn *residue, void *opaque)
+int freeze_collect(struct freeze *f)
 {
-	for (size_t i = 0; i < f->held_count; i++) {
-		int rc = collect_one(f, &f->held[i], residue, opaque);
+	uint64_t until = qmp_in_ms(ROOM_MS);
 
-		if (rc)
+	for (size_t i = 0; i < f->held_count; i++) {
+		int rc = collect_one(f, i);
+
+		if (!rc && !is_monitor(f->held[i].number))
+			rc = wire_flush(&f->pending[i], f->held[i].real, until);
+		if (rc && !is_gone(rc))
 			return rc;
 	}
-	return 0;
-}
-
-static int no_residue(int fd, const void *data, size_t len, void *opaque)
-{
-	(void)data;
-	(void)opaque;
-	log_warn("descriptor %d: %zu bytes for a client that does not read were dropped", fd, len);
 	return 0;
 }
 
@@ -297,6 +309,49 @@ static void go_on(uint64_t deadline)
 	json_decref(answer);
 }
 
+/* What was written is sent before QEMU can send more, however long that takes a client that reads at all. */
+static void flush_one(struct freeze *f, size_t i, uint64_t until)
+{
+	int rc = collect_one(f, i);
+
+	if (!rc)
+		rc = wire_flush(&f->pending[i], f->held[i].real, until);
+	if (rc && !is_gone(rc)) {
+		log_warn("the client on descriptor %d did not read and was dropped", f->held[i].number);
+		shutdown(f->held[i].real, SHUT_RDWR);
+	}
+	wire_free(&f->pending[i]);
+}
+
+static void put_back(struct decoy *d)
+{
+	if (decoy_switch(d))
+		log_error("descriptor %d could not be put back", d->number);
+}
+
+static void give_back(struct freeze *f, uint64_t deadline)
+{
+	uint64_t until = qmp_in_ms(STALLED_MS);
+
+	for (size_t i = 0; i < f->held_count; i++) {
+		collect_one(f, i);
+		if (!f->pending[i].len)
+			put_back(&f->held[i]);
+	}
+	f->stop_is_shown = true; /* from here on it is not ours */
+	for (size_t i = 0; i < f->held_count; i++)
+		if (f->held[i].placed) {
+			flush_one(f, i, until);
+			put_back(&f->held[i]);
+		}
+	barrier(1, deadline);
+	for (size_t i = 0; i < f->held_count; i++) {
+		flush_one(f, i, until); /* what was written right before it was put back */
+		decoy_done(&f->held[i]);
+	}
+	f->held_count = 0;
+}
+
 /**
  * freeze_undo() - the guest goes on in this process
  * @f:	     however far it has come
@@ -316,19 +371,20 @@ void freeze_undo(struct freeze *f, bool running)
 	if (rc)
 		log_warn("the images are taken back only when the guest is continued: %s", strerror(-rc));
 	vm_mark(JOURNAL_RUNNING);
-	freeze_collect(f, no_residue, NULL);
-	for (size_t i = 0; i < f->held_count; i++)
-		if (decoy_switch(&f->held[i]))
-			log_error("descriptor %d could not be put back", f->held[i].number);
-	barrier(1, deadline);
-	freeze_collect(f, no_residue, NULL); /* what was written while they were put back, one after the other */
-	for (size_t i = 0; i < f->held_count; i++)
-		decoy_done(&f->held[i]);
-	f->held_count = 0;
+	give_back(f, deadline);
 	if (f->saved)
 		to_first_directory(false);
 	f->state_fd = slots_close(f->state_fd);
 	f->stopped = f->saved = false;
+}
+
+/** freeze_pending() - what the client of a number has had no room for, or NULL */
+const struct wire *freeze_pending(const struct freeze *f, int fd)
+{
+	for (size_t i = 0; i < f->held_count; i++)
+		if (f->held[i].number == fd)
+			return &f->pending[i];
+	return NULL;
 }
 
 /** freeze_decoy() - the decoy under a number, or NULL */

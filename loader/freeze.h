@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "plan.h"
+#include "wire.h"
 
 #define FREEZE_MAX 256
 
@@ -19,6 +20,7 @@
  * struct freeze - what has been done
  * @held:     decoys in place
  * @held_count: how many
+ * @pending:  what was written to each and there was no room for
  * @stopped:  "stop" was sent to a running guest
  * @saved:    device state was written, and the block nodes are inactive
  * @stop_is_shown: the guest is to stay stopped, so users are told that it is
@@ -27,20 +29,20 @@
 struct freeze {
 	struct decoy held[FREEZE_MAX];
 	size_t held_count;
+	struct wire pending[FREEZE_MAX];
 	bool stopped;
 	bool saved;
 	bool stop_is_shown;
 	int state_fd;
 };
 
-typedef int freeze_residue_fn(int fd, const void *data, size_t len, void *opaque);
-
 int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
 int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
 int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
-int freeze_collect(struct freeze *f, freeze_residue_fn *residue, void *opaque);
+int freeze_collect(struct freeze *f);
 void freeze_undo(struct freeze *f, bool running);
+const struct wire *freeze_pending(const struct freeze *f, int fd);
 const struct decoy *freeze_decoy(const struct freeze *f, int fd);
 
 #endif

@@ -178,33 +178,18 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 	return execute_pipe(&h->exec);
 }
 
-/** handover_residue() - for freeze_collect(): keep what a client had no room for */
-int handover_residue(int fd, const void *data, size_t len, void *opaque)
+static void put_session(const struct freeze *f, struct cpr_fd *rec, int fd, struct session *s)
 {
-	struct handover *h = opaque;
-	uint8_t *copy = malloc(len);
+	const struct wire *pending = freeze_pending(f, fd);
 
-	if (!copy || h->residue_count == FREEZE_MAX) {
-		free(copy);
-		return -ENOMEM;
-	}
-	memcpy(copy, data, len);
-	h->residue[h->residue_count].fd = fd;
-	h->residue[h->residue_count++].bytes = (struct cpr_bytes){ .data = copy, .len = (uint32_t)len };
-	return 0;
-}
-
-static void put_session(struct handover *h, struct cpr_fd *rec, int fd, struct session *s)
-{
 	if (session_copy(fd, s)) {
 		rec->protocol = (uint32_t)s->protocol;
 		rec->negotiated = s->negotiated;
 		rec->oob = s->oob;
 		rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
 	}
-	for (size_t i = 0; i < h->residue_count; i++)
-		if (h->residue[i].fd == fd)
-			rec->residue = h->residue[i].bytes;
+	if (pending && pending->len)
+		rec->residue = (struct cpr_bytes){ (const uint8_t *)pending->data, (uint32_t)pending->len };
 }
 
 /* The name that a successor asks for it by. */
@@ -232,7 +217,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 	if (p->it.rec.detail_type == FDDETAIL_ADDR)
 		rec.addr = (struct cpr_bytes){ p->it.rec.detail, p->it.rec.detail_len };
 	if (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION)
-		put_session(h, &rec, p->it.fd, &s);
+		put_session(f, &rec, p->it.fd, &s);
 	cprstate_put_fd(&h->w, &rec);
 	free(s.partial);
 	return s.overflow ? -EMSGSIZE : 0;
@@ -502,8 +487,6 @@ void handover_release(struct handover *h)
 		slots_close(h->parked[i]);
 	slots_close(h->exec.holder_pipe);
 	slots_close(h->exec.holder_wait);
-	for (size_t i = 0; i < h->residue_count; i++)
-		free((void *)h->residue[i].bytes.data);
 	free(h->exec.argv);
 	free(h->exec.envp);
 	free(h->exec.guardian.envp);

@@ -26,7 +26,6 @@
  * @w:		    the state being written
  * @state_fd, @stream_fd: memfds, or -1
  * @parked, @parked_count: numbers of ours for what is handed over without a decoy
- * @residue:	    residues of monitors' clients, by index in the freeze's list
  */
 struct handover {
 	bool running;
@@ -45,16 +44,10 @@ struct handover {
 	int stream_fd;
 	int parked[HANDOVER_PARKED];
 	size_t parked_count;
-	struct {
-		int fd;
-		struct cpr_bytes bytes;
-	} residue[FREEZE_MAX];
-	size_t residue_count;
 	struct execution exec;
 };
 
 int handover_prepare(struct handover *h, uint64_t deadline_ns);
-int handover_residue(int fd, const void *data, size_t len, void *opaque);
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
 char **handover_argv(void);
 void handover_keep_state(struct execution *e, const struct cprstate *state);

@@ -121,14 +121,8 @@ static int pass_residue(struct preserved *p, uint64_t until)
 
 	if (w.data && p->residue_len)
 		memcpy(w.data, p->residue, p->residue_len);
-	while (!rc && w.len) {
-		struct pollfd wait = { .fd = p->decoy.real, .events = POLLOUT };
-
-		if (poll(&wait, 1, clock_left_ms(until)) <= 0)
-			rc = -ETIMEDOUT;
-		else
-			rc = wire_send(&w, p->decoy.real);
-	}
+	if (!rc)
+		rc = wire_flush(&w, p->decoy.real, until);
 	wire_free(&w);
 	return rc;
 }

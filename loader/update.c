@@ -228,7 +228,7 @@ static void freeze_and_exec(struct attempt *a)
 	f->stop_is_shown = a->h.hold;
 	if (freeze_stop(f, a->h.running, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons))
 		return;
-	rc = freeze_collect(f, handover_residue, &a->h);
+	rc = freeze_collect(f);
 	if (rc) {
 		reasons_add(&a->reasons, "output of the old QEMU could not be passed on: %s", strerror(-rc));
 		return;

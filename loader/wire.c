@@ -3,12 +3,14 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../state/jsonscan.h"
+#include "clock.h"
 
 #define WIRE_MAX (16u << 20)
 
@@ -135,6 +137,26 @@ int wire_send(struct wire *w, int fd)
 	}
 	memmove(w->data, w->data + done, w->len - done);
 	w->len -= done;
+	return rc;
+}
+
+/**
+ * wire_flush() - write all of it, waiting for room
+ * @w:	      what was read
+ * @fd:	      where it goes
+ * @until_ns: CLOCK_MONOTONIC
+ *
+ * Return: 0 or a negative errno; what was not written is still there.
+ */
+int wire_flush(struct wire *w, int fd, uint64_t until_ns)
+{
+	int rc = 0;
+
+	while (!rc && w->len) {
+		struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+		rc = poll(&wait, 1, clock_left_ms(until_ns)) <= 0 ? -ETIMEDOUT : wire_send(w, fd);
+	}
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../shim/decoy.h"
 
@@ -17,6 +18,7 @@ int wire_read(struct wire *w, struct decoy *d);
 bool wire_take(struct wire *w, const char *mark);
 void wire_drop_events(struct wire *w, const char *const names[]);
 int wire_send(struct wire *w, int fd);
+int wire_flush(struct wire *w, int fd, uint64_t until_ns);
 void wire_free(struct wire *w);
 
 #endif

@@ -128,6 +128,29 @@ bool decoy_is_datagram(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
 }
 
+/* A character device's datagram socket (chardev/char-udp.c) that has nothing to read is not read from again. */
+static bool is_udp(const struct decoy *d)
+{
+	return d->kind == FDKIND_CONNECTION && decoy_is_datagram(d->real);
+}
+
+/**
+ * decoy_receive() - for the hook of recvmsg(): what woke QEMU up just before the decoy came lies in the real one
+ * @number: descriptor that had nothing to read
+ * @msg, @flags: as recvmsg()'s
+ *
+ * Return: as recvmsg()'s, errno set.
+ */
+ssize_t decoy_receive(int number, struct msghdr *msg, int flags)
+{
+	const struct decoy *d = decoy_find(number);
+
+	if (d && is_udp(d))
+		return real(recvmsg)(d->real, msg, flags | MSG_DONTWAIT);
+	errno = EAGAIN;
+	return -1;
+}
+
 /* A pipe-like decoy for a terminal or pipe that QEMU reads or writes; it looks as blocking as the real one does. */
 static int make_decoy(struct decoy *d)
 {
@@ -152,10 +175,10 @@ static void fill(int fd)
 }
 
 /* What QEMU polls before it reads, and does not expect to wait for, it may all the same have left blocking. */
-static bool never_waits(enum fdkind kind)
+static bool never_waits(const struct decoy *d)
 {
 	/* It may be about to accept from the real one, which blocks: it must not wait here for a client. */
-	return kind == FDKIND_LISTENER || kind == FDKIND_PIPE || kind == FDKIND_FILE;
+	return d->kind == FDKIND_LISTENER || d->kind == FDKIND_PIPE || d->kind == FDKIND_FILE || is_udp(d);
 }
 
 static int place(struct decoy *d, enum fdkind kind, int number, int real, bool full)
@@ -172,7 +195,7 @@ static int place(struct decoy *d, enum fdkind kind, int number, int real, bool f
 	int rc = remember(d);
 
 	if (!rc) {
-		if (flags >= 0 && !(flags & O_NONBLOCK) && !never_waits(kind))
+		if (flags >= 0 && !(flags & O_NONBLOCK) && !never_waits(d))
 			real(fcntl)(fd, F_SETFL, 0);
 		rc = real(dup3)(fd, number, fd_flags == FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
 	}
@@ -297,7 +320,7 @@ static void poke(const struct decoy *d)
 			real(connect)(fd, (const struct sockaddr *)&d->addr, d->addr_len);
 			real(close)(fd);
 		}
-	} else if (d->peer >= 0) {
+	} else if (d->peer >= 0 && !is_udp(d)) {
 		/* Full is as good: then the decoy is readable already. */
 		while (write(d->peer, "", 1) < 0 && errno == EINTR)
 			;
@@ -335,7 +358,7 @@ int decoy_switch(struct decoy *d)
 	if (decoy_flags < 0 || real_flags < 0 || cloexec < 0)
 		return -errno;
 	/* A blocking one would hold up the thread that polls it, and with it every monitor. */
-	if ((decoy_flags & O_NONBLOCK) && !(real_flags & O_NONBLOCK))
+	if ((decoy_flags & O_NONBLOCK) && !(real_flags & O_NONBLOCK) && !is_udp(d))
 		real(fcntl)(d->real, F_SETFL, real_flags | O_NONBLOCK);
 	d->placed = false;
 	if (real(dup3)(d->real, d->number, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0) {

@@ -56,6 +56,7 @@ void decoy_done(struct decoy *d);
 int decoy_forward(struct decoy *d);
 ssize_t decoy_read(struct decoy *d, void *buf, size_t len);
 bool decoy_is_datagram(int fd);
+ssize_t decoy_receive(int number, struct msghdr *msg, int flags);
 struct decoy *decoy_find(int number);
 int decoy_real(int number);
 

@@ -226,6 +226,9 @@ SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (__builtin_expect(tpm_has_answer(fd), false))
 		return tpm_answer(msg);
 	ssize_t n = real(recvmsg)(fd, msg, flags);
+
+	if (n < 0 && errno == EAGAIN)
+		n = decoy_receive(fd, msg, flags);
 	bool client = n > 0 && has_session(fd);
 
 	if (n >= 0 && (client || msg->msg_controllen) && guard_enter()) {

@@ -276,3 +276,51 @@ stall() {
 	guest_alive
 	stop_serial_client
 }
+
+# --- an update that fails ---
+
+last_outcome() { update_history | jq -r 'last | .outcome'; }
+
+# A monitor's client that does not read for a while gets every answer, and FIFO and datagrams go on.
+goes_on_after() {
+	local ports slow before
+	export CPRSHIM_FAULT=$1
+	mapfile -t ports < <(free_ports)
+	mkfifo "$VM_DIR/line.in" "$VM_DIR/line.out"
+	start_background "$VM_DIR/out" cat "$VM_DIR/line.out"
+	exec 5<>"$VM_DIR/line.in"
+	VM_SERIAL=udp:${ports[1]}:${ports[2]}
+	SERIAL_ARGS=(-chardev "udp,id=serial0,host=127.0.0.1,port=${ports[1]},localaddr=127.0.0.1,localport=${ports[2]}"
+		-serial chardev:serial0)
+	# Few enough that the kernel never drops one, however long QEMU is busy with the slow client's questions.
+	start_line --rate 10
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE -chardev "pipe,id=line,path=$VM_DIR/line" -mon chardev=line
+	wait_serial 10 'T 3 '
+	wait_for 5 grep -q 'monitor - type' "$VM_DIR/out"
+	start_background "$VM_DIR/slow.log" "$TOOLS/slowqmp.py" "$VM_QMP" "$VM_DIR/slow.go"
+	slow=$!
+	wait_for 10 grep -q sent "$VM_DIR/slow.log"
+	before=$(last_update)
+	use_qemu new
+	kill -USR2 "$VM_PID"
+	# It reads when the guest runs again; the end of the update waits for it.
+	wait_for 10 vm_ctl query-status
+	sleep 1
+	touch "$VM_DIR/slow.go"
+	wait_for 20 newer_update_or_gone "$before"
+	[ "$(last_outcome)" = failed ]
+	wait_for 20 is_gone "$slow"
+	grep -q all "$VM_DIR/slow.log"
+	line_goes_on
+	printf 'info version\n' >&5
+	wait_for 5 grep -q '^7\.2' "$VM_DIR/out"
+	stop_serial_client
+}
+
+@test "a failed update before the exec: a monitor's client that does not read gets every answer, FIFO and datagrams go on" {
+	goes_on_after exec
+}
+
+@test "the same, after the exec" {
+	goes_on_after init-exit
+}
