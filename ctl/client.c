@@ -19,7 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "rundir.h"
+#include "text.h"
 
 /* All that one connection may bring, progress included. A table of 16384 descriptors takes less. */
 #define RECEIVE_MAX  (16 * 1024 * 1024)
@@ -193,6 +195,32 @@ int client_ask(const struct vm *vm, const char *rundir, const json_t *request, i
 	free(in.buf);
 	close(in.fd);
 	return err;
+}
+
+/**
+ * client_argv() - a command for a request
+ * @argv: the command; its program is looked for here, and the rest is passed on as it is
+ *
+ * Return: a list, or NULL where the program is not found, memory is short or a word is not UTF-8.
+ */
+json_t *client_argv(char *const argv[])
+{
+	json_t *list = json_array();
+	char *program;
+
+	if (proc_find_program(argv[0], &program)) {
+		text_error("program %s was not found", argv[0]);
+		json_decref(list);
+		return NULL;
+	}
+	int err = json_array_append_new(list, json_string(program));
+	for (size_t i = 1; !err && argv[i]; i++)
+		err = json_array_append_new(list, json_string(argv[i]));
+	free(program);
+	if (!err)
+		return list;
+	json_decref(list);
+	return NULL;
 }
 
 /**

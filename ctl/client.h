@@ -15,6 +15,7 @@ typedef void (*client_progress)(const json_t *line);
 
 int client_ask(const struct vm *vm, const char *rundir, const json_t *request, int timeout_ms, client_progress progress,
 	       json_t **ret_answer);
+json_t *client_argv(char *const argv[]);
 int client_query(const struct vm *vm, const char *rundir, const char *command, json_t **ret_answer);
 const char *client_strerror(int err);
 

@@ -30,12 +30,15 @@ static void print_answer(pid_t pid, const json_t *answer, bool ok)
 int cmd_check(const struct options *opts)
 {
 	json_t *answer, *request = json_pack("{s:s, s:s*}", "command", "check", "binary", opts->binary);
+	int unset = opts->seen & OPT_COMMAND ? json_object_set_new(request, "argv", client_argv(opts->program)) : 0;
 	struct vm vm;
 	bool ok;
 	int err;
 
-	if (!request) {
-		text_error("cannot write the request: out of memory, or the binary's name is not UTF-8");
+	if (!request || unset) {
+		json_decref(request);
+		text_error(
+			"cannot write the request: out of memory, or the replacement is not found, or its name is not UTF-8");
 		return CTL_NO;
 	}
 	if (vm_open(opts->pid, &vm)) {

@@ -17,31 +17,6 @@
 #define LIBRARY	     "libcprshim.so"
 #define EMULATOR_DIR "/usr/bin/"
 
-/* As the shell does. Return: 0 with an absolute path for free(), or negative errno. */
-static int find_program(const char *name, char **ret_path)
-{
-	const char *dirs = getenv("PATH");
-
-	if (strchr(name, '/'))
-		return proc_absolute(name, ret_path);
-	if (!dirs)
-		dirs = "/usr/local/bin:/usr/bin:/bin";
-	for (;;) {
-		int len = (int)strcspn(dirs, ":");
-		char path[PATH_MAX];
-		struct stat st;
-		int n;
-
-		/* an empty entry is the working directory */
-		n = snprintf(path, sizeof(path), "%.*s/%s", len ? len : 1, len ? dirs : ".", name);
-		if (n < (int)sizeof(path) && !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
-			return proc_absolute(path, ret_path);
-		if (!dirs[len])
-			return -ENOENT;
-		dirs += len + 1;
-	}
-}
-
 /* Return: the library at @dir/@sub, for free(), NULL where there is none. */
 static char *library_in(const char *dir, const char *sub)
 {
@@ -135,7 +110,7 @@ static int prepare(const char *program, const char *library, const struct option
 		text_error("CPRSHIM_METHOD: %s is no update method: auto, exec, relay or transfer", method);
 		return -EINVAL;
 	}
-	problem = opts->binary ? runnable_program_problem(opts->binary) : NULL;
+	problem = opts->binary ? runnable_replacement_problem(opts->binary) : NULL;
 	if (problem) {
 		text_error("--binary: a VM cannot be updated to %s: %s", opts->binary, problem);
 		return -ENOEXEC;
@@ -176,7 +151,7 @@ int cmd_run(const struct options *opts)
 	char *program;
 	int code;
 
-	if (find_program(opts->program[0], &program)) {
+	if (proc_find_program(opts->program[0], &program)) {
 		text_error("program %s was not found", opts->program[0]);
 		return CTL_NO;
 	}

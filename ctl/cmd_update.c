@@ -35,6 +35,8 @@ static json_t *make_request(const struct options *opts)
 	json_t *request = json_pack("{s:s}", "command", "update");
 	int err = 0;
 
+	if (opts->seen & OPT_COMMAND)
+		err |= json_object_set_new(request, "argv", client_argv(opts->program));
 	if (opts->binary)
 		err |= json_object_set_new(request, "binary", json_string(opts->binary));
 	if (opts->method)
@@ -46,7 +48,8 @@ static json_t *make_request(const struct options *opts)
 	if (request && !err)
 		return request;
 	json_decref(request);
-	text_error("cannot write the request: out of memory, or the binary's name is not UTF-8");
+	text_error(
+		"cannot write the request: out of memory, or the replacement is not found, or its name is not UTF-8");
 	return NULL;
 }
 

@@ -51,7 +51,7 @@ enum operand {
  * @log:	--log
  * @timeout:	--timeout in seconds
  * @pid:	the VM, for OPERAND_PID
- * @program:	program and its arguments, NULL-terminated, for OPERAND_PROGRAM
+ * @program:	program and its arguments, NULL-terminated, for OPERAND_PROGRAM; for --command, which ends the line
  */
 struct options {
 	unsigned int seen;

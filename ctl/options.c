@@ -27,7 +27,6 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, VAL(OPT_JSON) },
 	{ "paused", no_argument, NULL, VAL(OPT_PAUSED) },
 	{ "verbose", no_argument, NULL, VAL(OPT_VERBOSE) },
-	{ "command", optional_argument, NULL, VAL(OPT_COMMAND) },
 	{ "rehearse", no_argument, NULL, VAL(OPT_REHEARSE) },
 	{ "help", no_argument, NULL, VAL(OPT_HELP) },
 	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
@@ -39,6 +38,7 @@ static const struct {
 	const char *text;
 } option_help[] = {
 	{ OPT_BINARY, "--binary B     the replacement binary, instead of the one configured" },
+	{ OPT_COMMAND, "--command ARG... a command that ends in the replacement, with all that follows; comes last" },
 	{ OPT_METHOD, "--method M     auto, exec, relay or transfer" },
 	{ OPT_RUNDIR, "--rundir D     directory of the control sockets" },
 	{ OPT_TIMEOUT, "--timeout S    give an update up after S seconds" },
@@ -141,9 +141,8 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 			return 0;
 		text_error("%s is no time limit in whole seconds from 1 to %d", arg, TIMEOUT_MAX);
 		return -EINVAL;
-	case OPT_COMMAND:
 	case OPT_REHEARSE:
-		text_error("%s is not supported by this version", bit == OPT_COMMAND ? "--command" : "--rehearse");
+		text_error("--rehearse is not supported by this version");
 		return -EINVAL;
 	default:
 		return 0;
@@ -208,12 +207,34 @@ void options_free(const struct options *opts)
 	free(opts->logfile);
 }
 
+/* All behind "--command" is the command's. Return: how many arguments come before it, or negative. */
+static int cut_command(const struct command *cmd, int argc, char **argv, struct options *opts)
+{
+	for (int i = 1; cmd->options & OPT_COMMAND && i < argc; i++) {
+		if (strcmp(argv[i], "--command") != 0)
+			continue;
+		if (i + 1 == argc) {
+			text_error("%s: --command needs a command behind it", cmd->name);
+			return -EINVAL;
+		}
+		opts->seen |= OPT_COMMAND;
+		opts->program = argv + i + 1;
+		/* getopt_long() stops at argc, and others may look for the end */
+		argv[i] = NULL;
+		return i;
+	}
+	return argc;
+}
+
 static int parse(const struct command *cmd, int argc, char **argv, struct options *opts)
 {
 	const char *letters = cmd->operand == OPERAND_PROGRAM ? "+:hvV" : ":hvV";
 	unsigned int mask = cmd->options | OPT_HELP | OPT_VERSION;
 	int val;
 
+	argc = cut_command(cmd, argc, argv, opts);
+	if (argc < 0)
+		return argc;
 	opterr = 0;
 	/* "+": what follows the program belongs to the program */
 	while ((val = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
@@ -232,6 +253,10 @@ static int parse(const struct command *cmd, int argc, char **argv, struct option
 			return 0;
 		if (take(opts, bit, optarg))
 			return -EINVAL;
+	}
+	if (opts->binary && opts->seen & OPT_COMMAND) {
+		text_error("%s: --binary and --command are two ways to say the same", cmd->name);
+		return -EINVAL;
 	}
 	return operand(cmd, argc, argv, opts);
 }

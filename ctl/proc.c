@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A VMM's environment is a few KiB; what lies beyond is not looked at. */
@@ -159,4 +160,35 @@ int proc_absolute(const char *path, char **ret_path)
 	}
 	*ret_path = joined;
 	return 0;
+}
+
+/**
+ * proc_find_program() - find a program as the shell does
+ * @name:     a path, or a name to be looked for in $PATH
+ * @ret_path: its absolute path, for free()
+ *
+ * Return: 0, or negative errno, -ENOENT where there is none.
+ */
+int proc_find_program(const char *name, char **ret_path)
+{
+	const char *dirs = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return proc_absolute(name, ret_path);
+	if (!dirs)
+		dirs = "/usr/local/bin:/usr/bin:/bin";
+	for (;;) {
+		int len = (int)strcspn(dirs, ":");
+		char path[PATH_MAX];
+		struct stat st;
+		int n;
+
+		/* an empty entry is the working directory */
+		n = snprintf(path, sizeof(path), "%.*s/%s", len ? len : 1, len ? dirs : ".", name);
+		if (n < (int)sizeof(path) && !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
+			return proc_absolute(path, ret_path);
+		if (!dirs[len])
+			return -ENOENT;
+		dirs += len + 1;
+	}
 }

@@ -21,6 +21,7 @@ struct proc_id {
 int proc_identify(pid_t pid, struct proc_id *ret_id);
 int proc_exe(pid_t pid, char ret_path[PATH_MAX]);
 int proc_environment(pid_t pid, const char *name, char ret_value[PATH_MAX]);
+int proc_find_program(const char *name, char **ret_path);
 int proc_absolute(const char *path, char **ret_path);
 
 #endif

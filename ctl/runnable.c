@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,7 +36,14 @@ static const char *content_problem(int fd, check fn)
 	return text;
 }
 
-static const char *program_problem(int fd)
+static bool is_script(int fd)
+{
+	char head[2];
+
+	return pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && !memcmp(head, "#!", sizeof(head));
+}
+
+static const char *program_problem(int fd, bool script_allowed)
 {
 	struct stat st;
 
@@ -47,7 +55,22 @@ static const char *program_problem(int fd)
 		return "it is setuid or setgid, so nothing is preloaded";
 	if (fgetxattr(fd, "security.capability", NULL, 0) >= 0)
 		return "it has file capabilities, so nothing is preloaded";
-	return content_problem(fd, elffile_check);
+	return script_allowed && is_script(fd) ? NULL : content_problem(fd, elffile_check);
+}
+
+static const char *problem_of(const char *path, bool script_allowed)
+{
+	/* O_NONBLOCK: an open of a FIFO would wait */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *problem;
+
+	if (fd < 0)
+		return strerror(errno);
+	problem = program_problem(fd, script_allowed);
+	close(fd);
+	if (!problem && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
+		problem = strerror(errno);
+	return problem;
 }
 
 /**
@@ -58,17 +81,18 @@ static const char *program_problem(int fd)
  */
 const char *runnable_program_problem(const char *path)
 {
-	/* O_NONBLOCK: an open of a FIFO would wait */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	const char *problem;
+	return problem_of(path, false);
+}
 
-	if (fd < 0)
-		return strerror(errno);
-	problem = program_problem(fd);
-	close(fd);
-	if (!problem && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
-		problem = strerror(errno);
-	return problem;
+/**
+ * runnable_replacement_problem() - why a VM cannot be updated to a program
+ * @path: the program, or a script that leads to it
+ *
+ * Return: half a sentence, valid until the next call; NULL where it can.
+ */
+const char *runnable_replacement_problem(const char *path)
+{
+	return problem_of(path, true);
 }
 
 /**

@@ -3,6 +3,7 @@
 #define CPRSHIM_CTL_RUNNABLE_H
 
 const char *runnable_program_problem(const char *path);
+const char *runnable_replacement_problem(const char *path);
 const char *runnable_library_problem(const char *path);
 
 #endif

@@ -27,6 +27,7 @@
 #include "control.h"
 #include "fault.h"
 #include "first.h"
+#include "handover.h"
 #include "looks.h"
 #include "optvalue.h"
 #include "rollback.h"
@@ -341,14 +342,51 @@ static const int *helper_taps(void)
 	return numbers;
 }
 
-/* The surroundings that QEMU was first started in, and the arguments that it gets. */
-static char **prepare_main(const struct cprstate *state, char **exec_argv)
+/*
+ * How this QEMU was started, so that it can be started again. A command may have led to it: only here does it show what
+ * that started, and in which environment.
+ */
+static int adopt_start(const struct cprstate *state, char **exec_argv, size_t own)
 {
+	struct vm_binary self;
+	struct start configured;
+	int rc = start_adopt(&configured, state, CPR_START_CONFIGURED);
+
+	vm.configured_argv = configured.argv;
+	if (vm.journal->attempt > 1)
+		return rc ? rc : start_adopt(&vm.binary.start, state, CPR_START_OLD);
+	if (vm.binary.fd >= 0)
+		return rc;
+	rc = start_open_self(&self);
+	if (!rc)
+		rc = start_learn(&vm.binary.start, exec_argv, own);
+	vm.binary.fd = self.fd;
+	strcpy(vm.binary.path, self.path);
+	snprintf(vm.binary.module_dir, sizeof(vm.binary.module_dir), "%s", settings_modules(self.module_dir));
+	vm.binary.start.envp = settings_started_in(vm.envp);
+	return rc;
+}
+
+/* The user's arguments, and before them what a command has added to them. */
+static char **all_arguments(void)
+{
+	char *const name[] = { vm.argv[0], NULL };
+	char **head = argv_with(name, (const char *const *)start_added(&vm.binary.start));
+	char **all = head ? argv_with(head, (const char *const *)vm.argv + 1) : NULL;
+
+	free(head);
+	return all;
+}
+
+/* The surroundings that QEMU was first started in, and the arguments that it gets. */
+static char **prepare_main(const struct cprstate *state)
+{
+	char **all = all_arguments();
+
 	if (vm.cwd_fd >= 0 && fchdir(vm.cwd_fd))
 		log_warn("the first working directory is gone: relative paths may not be found");
 	umask((mode_t)state->vm[0].umask);
 	settings_hide(vm.own_path, vm.envp, vm.binary.module_dir);
-	looks_restore(exec_argv);
 	struct argv_successor what = {
 		.machine = vm.machine,
 		.vmgenid = vm.vmgenid,
@@ -357,9 +395,10 @@ static char **prepare_main(const struct cprstate *state, char **exec_argv)
 		.more = fdset_arguments(state),
 		.helper_taps = helper_taps(),
 	};
-	char **argv = argv_without(vm.argv, changes_is_removed);
+	char **argv = all ? argv_without(all, changes_is_removed) : NULL;
 	char **out = argv && what.readconfig && what.more ? argv_for_successor(argv, &what) : NULL;
 	free(argv);
+	free(all);
 	return out;
 }
 
@@ -407,7 +446,14 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path, state->shim[0].requester_fd);
 	if (vm.journal->guardian)
 		move_to_this_process();
-	char **argv = prepare_main(state, exec_argv);
+	size_t own, shown;
+	if (!handover_find_args(exec_argv, &own, &shown))
+		rollback_now("the command did not give QEMU its own arguments, unchanged and last");
+	rc = adopt_start(state, exec_argv, own);
+	if (rc)
+		rollback_now("the new program could not take over: %s", strerror(-rc));
+	looks_restore(exec_argv, shown);
+	char **argv = prepare_main(state);
 	if (!argv)
 		rollback_now("the new program could not take over: no memory");
 	service_start();

@@ -247,6 +247,24 @@ static unsigned int timeout_of(const json_t *request)
 	return seconds > 0 && seconds <= 86400 ? (unsigned int)seconds : 0;
 }
 
+/* The command of a request, to be freed; its strings are the request's. NULL where there is none, or it is none. */
+static char **argv_of(const json_t *request)
+{
+	const json_t *list = json_object_get(request, "argv"), *word;
+	char **argv = json_array_size(list) ? calloc(json_array_size(list) + 1, sizeof(*argv)) : NULL;
+	size_t i;
+
+	if (argv)
+		json_array_foreach(list, i, word) {
+			argv[i] = (char *)json_string_value(word);
+			if (argv[i])
+				continue;
+			free(argv);
+			return NULL;
+		}
+	return argv;
+}
+
 /* Answers one request. Returns true where it was an update. */
 static bool answer(int fd, const json_t *request)
 {
@@ -254,6 +272,7 @@ static bool answer(int fd, const json_t *request)
 	const char *binary = json_string_value(json_object_get(request, "binary"));
 	struct update_request update = {
 		.binary = binary,
+		.argv = argv_of(request),
 		.method = json_string_value(json_object_get(request, "method")),
 		.hold = json_is_true(json_object_get(request, "paused")),
 		.timeout_s = timeout_of(request),
@@ -262,9 +281,12 @@ static bool answer(int fd, const json_t *request)
 
 	if (!command) {
 		control_finish(fd, refusal("the request is not a JSON object with a command"));
+	} else if (json_object_get(request, "argv") && !update.argv) {
+		control_finish(fd, refusal("\"argv\" is not a list of words"));
 	} else if (!strcmp(command, "update")) {
 		atomic_store(&requester, fd);
 		control_finish(fd, update_run(&update));
+		free(update.argv);
 		return true;
 	} else if (!strcmp(command, "check")) {
 		control_finish(fd, update_check(&update));
@@ -275,6 +297,7 @@ static bool answer(int fd, const json_t *request)
 	} else {
 		control_finish(fd, refusal("the command is not known"));
 	}
+	free(update.argv);
 	return false;
 }
 

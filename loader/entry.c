@@ -6,16 +6,15 @@
  * In a program that is no VMM, and in a QEMU that runs no guest, nothing is done at all. Nothing here has an effect
  * that others can see (thread, socket, path): QEMU may yet fork for -daemonize.
  */
-#include <limits.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
 #include "../shim/real.h"
 #include "../shim/settings.h"
 #include "argv.h"
 #include "first.h"
 #include "probe.h"
+#include "start.h"
 #include "successor.h"
 
 static int (*program_main)(int, char **, char **);
@@ -24,18 +23,6 @@ static int (*program_main)(int, char **, char **);
 static int main_and_exit(int argc, char **argv, char **envp)
 {
 	exit(program_main(argc, argv, envp));
-}
-
-/*
- * By the name it was called by, or its file's. A script of such a name (Debian's qemu-system-i386) is a shell by both.
- */
-static bool is_vmm(const char *called)
-{
-	char exe[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	exe[len > 0 ? len : 0] = '\0';
-	return argv_names_vmm(called) || argv_names_vmm(exe);
 }
 
 static int count(char **argv)
@@ -54,14 +41,15 @@ SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 	char **vmm_argv = NULL;
 
 	program_main = main;
+	start_note_main((const void *)main);
 	settings_read(envp);
 	/*
 	 * A program that gains rights must not do what its caller's environment says; it is preloaded only from trusted
 	 * paths.
 	 */
-	if (argc > 0 && !getauxval(AT_SECURE) && is_vmm(argv[0])) {
+	if (argc > 0 && !getauxval(AT_SECURE) && start_is_vmm(argv[0])) {
 		if (settings.probe_fd >= 0)
-			probe_answer(settings.probe_fd);
+			probe_answer(settings.probe_fd, argv);
 		else if (settings.state_fd >= 0)
 			vmm_argv = successor_adopt(settings.state_fd, argv);
 		else if (!argv_is_inert(argv))

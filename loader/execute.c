@@ -95,7 +95,7 @@ static int hold(void *opaque)
 static void set_held(const struct execution *e)
 {
 	held.count = 0;
-	if (e->guardian.fd >= 0) {
+	if (e->guardian.back.fd >= 0) {
 		for (size_t i = 0; i < e->keep.count; i++)
 			if (e->keep.fd[i] != e->holder_pipe)
 				add(&held, e->keep.fd[i]);
@@ -139,7 +139,7 @@ void execute_here(struct execution *e)
 	if (vm.journal)
 		vm.journal->holder[vm.journal->attempt ? 1 : 0] = holder_pid;
 	vm_mark(JOURNAL_EXEC);
-	syscall(SYS_execveat, e->fd, "", e->argv, e->envp, AT_EMPTY_PATH);
+	start_exec(&e->program);
 	int saved = errno;
 	for (size_t i = 0; i < e->keep.count; i++)
 		real(fcntl)(e->keep.fd[i], F_SETFD, FD_CLOEXEC);

@@ -30,17 +30,14 @@ struct fdlist {
 
 /**
  * struct execution - what is to be exec'd
- * @fd:	   the binary
- * @argv, @envp: its arguments and environment
+ * @program: path or descriptor, arguments, environment
  * @keep:  descriptors that stay open; all others but stdin, stdout and stderr are closed
  * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
  * @holder_wait: the end that the holder reads; closed by the exec
  * @guardian: how the holder brings the guest back
  */
 struct execution {
-	int fd;
-	char **argv;
-	char **envp;
+	struct program program;
 	struct fdlist keep;
 	int holder_pipe;
 	int holder_wait;

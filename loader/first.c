@@ -112,8 +112,12 @@ static void find_program(void)
 	const char *started_by = (const char *)getauxval(AT_EXECFN);
 	char cwd[PATH_MAX];
 
-	if (settings.binary)
+	if (settings.binary) {
 		started_by = settings.binary;
+	} else if (vm.binary.start.how == START_LOADER) {
+		started_by = vm.binary.start.argv[vm.binary.start.program];
+		vm.configured_argv = vm.binary.start.argv;
+	}
 	if (started_by[0] == '/')
 		snprintf(vm.configured, sizeof(vm.configured), "%s", started_by);
 	else if (getcwd(cwd, sizeof(cwd)) && strlen(cwd) + strlen(started_by) + 2 < sizeof(vm.configured))
@@ -141,7 +145,6 @@ static void note_inherited(int fd, void *opaque)
 
 static int remember(char **argv, char **envp)
 {
-	char exe[PATH_MAX];
 	size_t n = 0;
 
 	while (envp[n])
@@ -155,11 +158,10 @@ static int remember(char **argv, char **envp)
 	vm.history = json_array();
 	vm.signal_mask = blocked_signals();
 	vm.daemonized = argv_has(argv, "daemonize");
+	int rc = start_open_self(&vm.binary);
+	if (!rc)
+		rc = start_learn(&vm.binary.start, argv, 1);
 	find_program();
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	exe[len > 0 ? len : 0] = '\0';
-	int rc = pins_open_binary(&vm.binary, "/proc/self/exe");
-	snprintf(vm.binary.path, sizeof(vm.binary.path), "%s", exe);
 	int library = real(open)(vm.own_path, O_RDONLY | O_CLOEXEC);
 	vm.library_fd = library < 0 ? -errno : slots_move(library);
 	int cwd = real(open)(".", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -6,7 +6,6 @@
  */
 #include "guardian.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -68,7 +67,7 @@ static void bring_back(const struct execution *e)
 	/* The state names the pipe; nothing else may come to stand under its number. */
 	syscall(SYS_dup3, e->holder_wait, e->holder_pipe, 0);
 	vm_mark(JOURNAL_EXEC);
-	syscall(SYS_execveat, e->guardian.fd, "", e->argv, e->guardian.envp, AT_EMPTY_PATH);
+	start_exec(&e->guardian.back);
 	syscall(SYS_write, STDERR_FILENO, lost, sizeof(lost) - 1);
 }
 
@@ -81,7 +80,7 @@ static void bring_back(const struct execution *e)
 void guardian_watch(const struct execution *e)
 {
 	wait_for_end(e);
-	if (e->guardian.fd < 0 || vm.journal->committed)
+	if (e->guardian.back.fd < 0 || vm.journal->committed)
 		return;
 	/* What it held open must be free: locks on images, names of sockets. */
 	while (!is_dead(&e->guardian)) {

@@ -13,23 +13,23 @@
 
 #include <stdint.h>
 
+#include "start.h"
+
 struct execution;
 
 /**
  * struct guardian - what the helper needs
- * @fd:	    the old binary, or -1 where nothing is to be guarded
- * @envp:   its environment; its arguments are the successor's
+ * @back:   the old binary; its fd is -1 where nothing is to be guarded
  * @leader: pidfd of the process, or -1
  * @limit:  nanoseconds that the new program has to come to the shim's first code
  */
 struct guardian {
-	int fd;
-	char **envp;
+	struct program back;
 	int leader;
 	uint64_t limit;
 };
 
-#define GUARDIAN_NONE ((struct guardian){ .fd = -1, .leader = -1 })
+#define GUARDIAN_NONE ((struct guardian){ .back = { .fd = -1 }, .leader = -1 })
 
 void guardian_watch(const struct execution *e);
 

@@ -72,10 +72,29 @@ static void put_binary(struct codec_writer *w, uint32_t role, const struct vm_bi
 	cprstate_put_binary(w, &rec);
 }
 
+static void put_start(struct codec_writer *w, uint32_t role, uint32_t kind, const char *text)
+{
+	cprstate_put_start(w, &(struct cpr_start){ .role = role, .kind = kind, .text = text });
+}
+
+/* How the running QEMU is started again, and by which command the next one is, where that is not simply a file. */
+static void put_starts(struct codec_writer *w, const struct start *back)
+{
+	for (size_t i = 0; back->argv && back->argv[i]; i++)
+		put_start(w, CPR_START_OLD,
+			  back->how == START_LOADER && i == back->program ? CPR_START_PROGRAM : CPR_START_ARG,
+			  back->argv[i]);
+	for (size_t i = 0; back->envp && back->envp[i]; i++)
+		put_start(w, CPR_START_OLD, CPR_START_ENV, back->envp[i]);
+	for (size_t i = 0; vm.configured_argv && vm.configured_argv[i]; i++)
+		put_start(w, CPR_START_CONFIGURED, CPR_START_ARG, vm.configured_argv[i]);
+}
+
 static void put_program(struct handover *h)
 {
 	put_binary(&h->w, CPR_BINARY_OLD, &h->back);
 	put_binary(&h->w, CPR_BINARY_NEW, &h->target);
+	put_starts(&h->w, &h->back.start);
 	for (size_t i = 0; vm.argv[i]; i++)
 		cprstate_put_arg(&h->w, &(struct cpr_arg){ .text = vm.argv[i] });
 	for (size_t i = 0; vm.envp[i]; i++)
@@ -413,17 +432,57 @@ static int seal(struct handover *h)
 	return rc;
 }
 
-/**
- * handover_argv() - the arguments that a binary is exec'd with
- *
- * The user's own, so that the process looks as it did, and then what keeps a QEMU without the shim from booting the
- * guest afresh on its disk: with it, it waits for a state that nobody sends.
+/*
+ * The arguments that a QEMU is given by the exec: the user's own, so that the process looks as it did, and then what
+ * keeps a QEMU without the shim from booting the guest afresh on its disk: with it, it waits for a state that nobody
+ * sends.
  */
-char **handover_argv(void)
+static char **make_args(void)
 {
 	const char *const fail_closed[] = { "-S", "-incoming", "defer", NULL };
 
-	return argv_with(vm.argv, fail_closed);
+	return argv_with(vm.argv + 1, fail_closed);
+}
+
+/**
+ * handover_find_args() - where in the arguments that came through the exec do those of the VM begin?
+ * @exec_argv: what the kernel gave us
+ * @ret_own:   how many come before them: the name, and what a command has added
+ * @ret_shown: how many come before what keeps a QEMU without the shim from booting
+ *
+ * Return: false where a command did not pass them on.
+ */
+bool handover_find_args(char *const exec_argv[], size_t *ret_own, size_t *ret_shown)
+{
+	char **args = make_args();
+	bool found = args && start_ends_in(exec_argv, args, ret_own);
+	size_t n = 0;
+
+	while (vm.argv[n])
+		n++;
+	*ret_shown = found ? *ret_own + n - 1 : 0;
+	free(args);
+	return found;
+}
+
+/**
+ * handover_program() - what is exec'd to start a QEMU with the state
+ * @ret:      path or descriptor, arguments and environment, of which the arrays are to be freed
+ * @binary:   the QEMU
+ * @variable: CPRSHIM_STATE
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int handover_program(struct program *ret, const struct vm_binary *binary, const char *variable)
+{
+	char **args = make_args();
+
+	ret->fd = binary->fd;
+	ret->path = start_path(binary);
+	ret->argv = args ? start_argv(binary, binary->fd, vm.argv[0], (const char *const *)args) : NULL;
+	ret->envp = probe_environment(binary, variable, vm.library_fd);
+	free(args);
+	return ret->argv && ret->envp ? 0 : -ENOMEM;
 }
 
 static int set_guardian(struct handover *h, const char *variable)
@@ -433,13 +492,9 @@ static int set_guardian(struct handover *h, const char *variable)
 
 	if (leader < 0)
 		return -errno;
-	*g = (struct guardian){
-		.fd = h->back.fd,
-		.envp = probe_environment(&h->back, variable, vm.library_fd),
-		.leader = slots_move(leader),
-		.limit = (uint64_t)h->timeout_s * 1000000000,
-	};
-	return g->leader < 0 ? g->leader : g->envp ? 0 : -ENOMEM;
+	g->leader = slots_move(leader);
+	g->limit = (uint64_t)h->timeout_s * 1000000000;
+	return g->leader < 0 ? g->leader : handover_program(&g->back, &h->back, variable);
 }
 
 /**
@@ -468,10 +523,9 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = seal(h);
 	if (!rc) {
 		snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", h->state_fd);
-		h->exec.fd = h->target.fd;
-		h->exec.argv = handover_argv();
-		h->exec.envp = probe_environment(&h->target, variable, vm.library_fd);
-		rc = h->exec.argv && h->exec.envp ? set_guardian(h, variable) : -ENOMEM;
+		rc = handover_program(&h->exec.program, &h->target, variable);
+		if (!rc)
+			rc = set_guardian(h, variable);
 	}
 	if (rc)
 		reasons_add(reasons, "the state could not be written: %s", strerror(-rc));
@@ -487,9 +541,10 @@ void handover_release(struct handover *h)
 		slots_close(h->parked[i]);
 	slots_close(h->exec.holder_pipe);
 	slots_close(h->exec.holder_wait);
-	free(h->exec.argv);
-	free(h->exec.envp);
-	free(h->exec.guardian.envp);
+	free(h->exec.program.argv);
+	free(h->exec.program.envp);
+	free(h->exec.guardian.back.argv);
+	free(h->exec.guardian.back.envp);
 	slots_close(h->exec.guardian.leader);
 	free(h->w.buf);
 }

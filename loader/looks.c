@@ -72,23 +72,16 @@ static int end_command_line(const char *end)
 /**
  * looks_restore() - give the process the name and the command line that it had
  * @exec_argv: the arguments that the kernel gave us
+ * @shown:     how many of them are to be seen: what follows stands there for safety's sake (loader/handover.c)
  *
- * What stands at the end of them for safety's sake (loader/handover.c) is not shown. Before any thread is made.
+ * Before any thread is made.
  */
-void looks_restore(char **exec_argv)
+void looks_restore(char **exec_argv, size_t shown)
 {
 	const char *name = strrchr(vm.argv[0], '/');
-	size_t n = 0;
 
 	prctl(PR_SET_NAME, name ? name + 1 : vm.argv[0]);
-	while (vm.argv[n])
-		n++;
-	for (size_t i = 0; i < n; i++)
-		if (!exec_argv[i])
-			return;
-	if (!exec_argv[n])
-		return;
-	int rc = end_command_line(exec_argv[n]);
+	int rc = end_command_line(exec_argv[shown]);
 	if (rc)
 		log_debug("the command line keeps its last arguments: %s", strerror(-rc));
 }

@@ -3,6 +3,8 @@
 #ifndef CPRSHIM_LOADER_LOOKS_H
 #define CPRSHIM_LOADER_LOOKS_H
 
-void looks_restore(char **exec_argv);
+#include <stddef.h>
+
+void looks_restore(char **exec_argv, size_t shown);
 
 #endif

@@ -22,19 +22,67 @@
 #include "clock.h"
 #include "pins.h"
 #include "qmp.h"
+#include "refused.h"
 
-#define PROBE_MS      15000
-#define ANSWER	      "cprshim\n"
-#define CHILD_LIBRARY 3
-#define CHILD_ANSWER  4
-#define CHILD_BINARY  5
+#define PROBE_MS 15000
+/* "cprshim PID ADDED", where ADDED is the number of arguments that follow or -1, QEMU's path, and these; zeroes between. */
+#define ANSWER	     "cprshim %d %d"
+#define ANSWER_BYTES 32768
+/* Numbers that no shell takes for its own: those below 10 are its scripts', from 10 on it looks for a free one. */
+#define CHILD_FIRST   30
+#define CHILD_LIBRARY 30
+#define CHILD_ANSWER  31
+#define CHILD_BINARY  32
+
+static const char *const probe_args[] = {
+	"-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio", NULL
+};
+
+/* A command that gives QEMU other arguments could make it start a guest, on disks that are in use. */
+static bool may_run(char *const argv[], bool passed_on, size_t own)
+{
+	struct reasons reasons = REASONS_INIT;
+	char **added = calloc(own + 1, sizeof(*added));
+
+	if (!passed_on || !added)
+		return false;
+	memcpy(added, argv, own * sizeof(*added));
+	refused_additions(added, &reasons);
+	free(added);
+	bool good = !reasons_any(&reasons);
+	reasons_free(&reasons);
+	return good;
+}
+
+/* What is to be known of the program that the probe has led to. */
+static void write_answer(int fd, char *const argv[])
+{
+	static char text[ANSWER_BYTES];
+	struct vm_binary self;
+	size_t own = 0, len;
+	bool passed_on = start_ends_in(argv, (char *const *)probe_args, &own);
+
+	if (start_open_self(&self))
+		self.path[0] = self.module_dir[0] = '\0';
+	settings_use_modules(settings_modules(self.module_dir));
+	len = 1 + (size_t)snprintf(text, sizeof(text), ANSWER, (int)getpid(), passed_on ? (int)own - 1 : -1);
+	len += 1 + (size_t)snprintf(text + len, sizeof(text) - len, "%s", self.path);
+	for (size_t i = 1; i < own && len < sizeof(text); i++)
+		len += 1 + (size_t)snprintf(text + len, sizeof(text) - len, "%s", argv[i]);
+	if (len > sizeof(text) || write(fd, text, len) != (ssize_t)len)
+		log_error("the probe could not answer");
+	if (!may_run(argv, passed_on, own))
+		real(_exit)(1);
+}
 
 /**
  * probe_answer() - in the probed program: we are here; it then goes on as the QEMU that it is
+ * @fd:	  where to write it
+ * @argv: the program's arguments
  *
  * It must not outlive the VM, which may be ended at any time.
  */
-void probe_answer(int fd)
+void probe_answer(int fd, char *const argv[])
 {
 	struct pollfd vm_side = { .fd = STDIN_FILENO, .events = POLLIN };
 
@@ -46,39 +94,44 @@ void probe_answer(int fd)
 	/* A variable that has strayed here names a descriptor of somebody else's. */
 	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
 		return;
-	if (write(fd, ANSWER, strlen(ANSWER)) < 0)
-		log_error("the probe could not answer: %s", strerror(errno));
+	write_answer(fd, argv);
 	real(close)(fd);
+}
+
+/* Who could change it would have this VM. */
+static void check_owner(const char *path, const struct stat *st, struct reasons *reasons)
+{
+	if ((st->st_uid && st->st_uid != geteuid()) || st->st_mode & (S_IWGRP | S_IWOTH))
+		reasons_add(reasons, "%s can be changed by another user", path);
 }
 
 /**
  * probe_file() - what the file itself tells
- * @binary:  its fd is open
+ * @path:    where it was found
+ * @fd:	     the file
+ * @command: it is one that leads to a QEMU, and may be a script
  * @reasons: why it cannot replace the running QEMU
  */
-void probe_file(const struct vm_binary *binary, struct reasons *reasons)
+void probe_file(const char *path, int fd, bool command, struct reasons *reasons)
 {
 	uint8_t head[ELFFILE_BYTES];
 	char link[64];
 	const char *why;
 	struct stat st;
-	ssize_t n = pread(binary->fd, head, sizeof(head), 0);
+	ssize_t n = pread(fd, head, sizeof(head), 0);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", binary->fd);
-	if (fstat(binary->fd, &st) || !S_ISREG(st.st_mode)) {
-		reasons_add(reasons, "%s is not a regular file", binary->path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		reasons_add(reasons, "%s is not a regular file", path);
 		return;
 	}
 	if (access(link, X_OK))
-		reasons_add(reasons, "%s is not executable", binary->path);
-	if (n < 0 || elffile_check(head, (size_t)n, &why))
-		reasons_add(reasons, "%s %s", binary->path, n < 0 ? "cannot be read" : why);
-	/* Who could change it would have this VM. */
-	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
-		reasons_add(reasons, "%s can be changed by another user", binary->path);
-	if ((st.st_mode & (S_ISUID | S_ISGID)) || fgetxattr(binary->fd, "security.capability", NULL, 0) > 0)
-		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded",
-			    binary->path);
+		reasons_add(reasons, "%s is not executable", path);
+	if (!command && (n < 0 || elffile_check(head, (size_t)n, &why)))
+		reasons_add(reasons, "%s %s", path, n < 0 ? "cannot be read" : why);
+	check_owner(path, &st, reasons);
+	if ((st.st_mode & (S_ISUID | S_ISGID)) || fgetxattr(fd, "security.capability", NULL, 0) > 0)
+		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded", path);
 }
 
 /**
@@ -95,11 +148,12 @@ char **probe_environment(const struct vm_binary *binary, const char *variable, i
 	const char *extra[3] = { variable, NULL, NULL };
 
 	snprintf(modules, sizeof(modules), "QEMU_MODULE_DIR=%s", binary->module_dir);
-	if (binary->module_dir[0])
+	/* For a command it is the QEMU that it ends in that knows, unless the command says it. */
+	if (binary->module_dir[0] || binary->start.how == START_COMMAND)
 		extra[1] = modules;
 	snprintf(preload, sizeof(preload), "/proc/self/fd/%d%s%s", library_fd, binary->preload[0] ? ":" : "",
 		 binary->preload);
-	return settings_environment(vm.envp, vm.own_path, preload, extra);
+	return settings_environment(binary->start.envp ? binary->start.envp : vm.envp, vm.own_path, preload, extra);
 }
 
 struct child {
@@ -109,7 +163,7 @@ struct child {
 	int errors;
 };
 
-/* stdin and stdout are QMP; 3 to 5 are what the child needs to begin with, and all else is closed. */
+/* stdin and stdout are QMP; from CHILD_FIRST on is what the child needs to begin with, and all else is closed. */
 static int actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary, int qmp, int answer, int errors)
 {
 	/* Ours are high numbers, so none of them is overwritten by an earlier line. */
@@ -124,7 +178,10 @@ static int actions(posix_spawn_file_actions_t *a, const struct vm_binary *binary
 	int rc = posix_spawn_file_actions_init(a);
 
 	for (size_t i = 0; !rc && i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		rc = posix_spawn_file_actions_adddup2(a, pairs[i][0], pairs[i][1]);
+		if (pairs[i][0] >= 0)
+			rc = posix_spawn_file_actions_adddup2(a, pairs[i][0], pairs[i][1]);
+	for (int fd = STDERR_FILENO + 1; !rc && fd < CHILD_FIRST; fd++)
+		rc = posix_spawn_file_actions_addclose(a, fd);
 	/* libc's word for a number that is not below the limit on open files, which was lowered after we took it. */
 	return rc == EBADF ? EMFILE : rc;
 }
@@ -146,8 +203,6 @@ static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *b
 
 static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors, pid_t *ret_pid)
 {
-	const char *const argv[] = { binary->path, "-machine", "none",	"-nodefaults", "-display",
-				     "none",	   "-qmp",     "stdio", NULL };
 	char variable[32], path[32];
 	posix_spawn_file_actions_t a;
 	posix_spawnattr_t attr;
@@ -156,7 +211,8 @@ static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors
 	snprintf(variable, sizeof(variable), "CPRSHIM_PROBE=%d", CHILD_ANSWER);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", CHILD_BINARY);
 	char **env = probe_environment(binary, variable, CHILD_LIBRARY);
-	int rc = env ? actions(&a, binary, qmp, answer, errors) : ENOMEM;
+	char **argv = start_argv(binary, CHILD_BINARY, binary->path, probe_args);
+	int rc = env && argv ? actions(&a, binary, qmp, answer, errors) : ENOMEM;
 	if (rc)
 		return -rc;
 	sigemptyset(&none);
@@ -164,9 +220,10 @@ static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors
 			     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
 			     posix_spawnattr_setsigmask(&attr, &none)
 		     ? ENOMEM
-		     : posix_spawn(ret_pid, path, &a, &attr, (char *const *)argv, env);
+		     : posix_spawn(ret_pid, start_path(binary) ? start_path(binary) : path, &a, &attr, argv, env);
 	posix_spawn_file_actions_destroy(&a);
 	free(env);
+	free(argv);
 	return -rc;
 }
 
@@ -179,13 +236,41 @@ static void first_error(int fd, char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static bool shim_answered(int fd, uint64_t deadline_ns)
+/* The answer comes in one piece: it is less than a pipe holds. */
+static bool shim_answered(int fd, uint64_t deadline_ns, char ret[ANSWER_BYTES + 1])
 {
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
-	char text[sizeof(ANSWER)] = "";
+	ssize_t n = poll(&wait, 1, clock_left_ms(deadline_ns)) == 1 ? read(fd, ret, ANSWER_BYTES) : 0;
+	int pid, added;
 
-	return poll(&wait, 1, clock_left_ms(deadline_ns)) == 1 &&
-	       read(fd, text, sizeof(text) - 1) == (ssize_t)strlen(ANSWER) && !strcmp(text, ANSWER);
+	ret[n > 0 ? n : 0] = '\0';
+	return sscanf(ret, ANSWER, &pid, &added) == 2;
+}
+
+/* What was started, where, and with which arguments? */
+static void judge_answer(struct vm_binary *binary, pid_t child, const char *text, struct reasons *reasons)
+{
+	int pid = 0, added = 0;
+	struct stat st;
+
+	if (binary->start.how != START_COMMAND || sscanf(text, ANSWER, &pid, &added) != 2)
+		return;
+	if (pid != child)
+		reasons_add(reasons, "%s starts QEMU in another process: it must end in an exec of QEMU", binary->path);
+	text += strlen(text) + 1;
+	snprintf(binary->path, sizeof(binary->path), "%s", text);
+	if (!stat(binary->path, &st))
+		check_owner(binary->path, &st, reasons);
+	if (added < 0)
+		reasons_add(reasons,
+			    "the command that starts %s does not give it its own arguments, unchanged and last",
+			    binary->path);
+	char **list = calloc((size_t)(added > 0 ? added : 0) + 2, sizeof(*list));
+	for (int i = 0; list && i <= added; i++, text += strlen(text) + 1)
+		list[i] = (char *)text;
+	if (list && added > 0)
+		refused_additions(list, reasons);
+	free(list);
 }
 
 static bool knows_machine(const json_t *machines, const char *name)
@@ -242,12 +327,21 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 	uint64_t deadline = qmp_in_ms(PROBE_MS);
 	struct qmp q = { .fd = child->qmp };
 	char text[400];
+	static char answer[ANSWER_BYTES + 1]; /* the service thread's alone */
 
-	if (!shim_answered(child->answer, deadline)) {
+	if (!shim_answered(child->answer, deadline, answer)) {
 		first_error(child->errors, text, sizeof(text));
-		reasons_add(reasons, "%s does not start as a QEMU with libcprshim.so%s%s", binary->path,
+		reasons_add(reasons, "%s does not %s libcprshim.so%s%s", binary->path,
+			    binary->start.how == START_COMMAND
+				    ? "end in a QEMU, with its environment and descriptors kept, that starts with"
+				    : "start as a QEMU with",
 			    *text ? ": " : "", text);
-	} else if (qmp_handshake(&q, deadline)) {
+		return;
+	}
+	judge_answer(binary, child->pid, answer, reasons);
+	if (reasons_any(reasons))
+		return;
+	if (qmp_handshake(&q, deadline)) {
 		first_error(child->errors, text, sizeof(text));
 		reasons_add(reasons, "%s does not answer as a QEMU%s%s", binary->path, *text ? ": " : "", text);
 	} else {
@@ -258,7 +352,7 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 
 /**
  * probe_run() - start a binary, ask it what it is, and end it
- * @binary:  its fd is open; version and package are filled in
+ * @binary:  how it is started; version and package are filled in, and the path that a command leads to
  * @target:  what the guest is, as query-target says it
  * @reasons: why it cannot be used
  *

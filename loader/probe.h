@@ -4,7 +4,8 @@
  *
  * The very descriptor, environment and credentials that the exec will use: the dynamic loader finds its libraries, this
  * library is loaded into it, it is a QEMU, for this target, and knows the machine type. After the exec nobody could
- * find that out any more: an error of the loader ends the process before any code of ours runs.
+ * find that out any more: an error of the loader ends the process before any code of ours runs. Of a command it shows
+ * too that it ends in a QEMU, in the same process, and passes on what it is given: descriptors, environment, arguments.
  */
 #ifndef CPRSHIM_LOADER_PROBE_H
 #define CPRSHIM_LOADER_PROBE_H
@@ -12,8 +13,8 @@
 #include "reasons.h"
 #include "vm.h"
 
-void probe_answer(int fd);
-void probe_file(const struct vm_binary *binary, struct reasons *reasons);
+void probe_answer(int fd, char *const argv[]);
+void probe_file(const char *path, int fd, bool command, struct reasons *reasons);
 int probe_run(struct vm_binary *binary, const char *target, struct reasons *reasons);
 char **probe_environment(const struct vm_binary *binary, const char *variable, int library_fd);
 

@@ -168,6 +168,46 @@ void refused_options(char *const argv[], struct reasons *reasons)
 				       argv[i + 1] && argv[i + 1][0] != '-' ? argv[i + 1] : "", reasons);
 }
 
+static int addition_allowed(const char *arg)
+{
+	static const struct {
+		const char *name;
+		int length; /* with its argument */
+	} allowed[] = {
+		{ "L", 2 }, { "accel", 2 }, { "enable-kvm", 1 }, { "no-user-config", 1 },
+		{ "D", 2 }, { "d", 2 },	    { "msg", 2 },	 { "trace", 2 },
+	};
+
+	for (size_t i = 0; arg[0] == '-' && i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		if (!strcmp(arg + (arg[1] == '-' ? 2 : 1), allowed[i].name))
+			return allowed[i].length;
+	return 0;
+}
+
+/**
+ * refused_additions() - what a command adds to QEMU's arguments and must not
+ * @argv:    the name and what was added
+ * @reasons: one sentence each
+ *
+ * The VM is what it was started as. Where QEMU finds its files, what it logs and what it runs the guest by make no
+ * other one of it.
+ */
+void refused_additions(char *const argv[], struct reasons *reasons)
+{
+	for (size_t i = 1; argv[0] && argv[i]; i++) {
+		int length = addition_allowed(argv[i]);
+
+		/* an argument of what is refused already */
+		if (argv[i][0] != '-' && i > 1)
+			continue;
+		if (!length)
+			reasons_add(reasons,
+				    "the command adds %s to QEMU's arguments: a VM is made by what it was started with",
+				    argv[i]);
+		i += length > 1 && argv[i + 1] ? 1 : 0;
+	}
+}
+
 /**
  * refused_spawn() - could it kill this process to start another?
  * @argv: the user's

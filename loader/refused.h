@@ -11,6 +11,7 @@
 
 #include "reasons.h"
 
+void refused_additions(char *const argv[], struct reasons *reasons);
 void refused_option(const char *option, const char *value, struct reasons *reasons);
 void refused_options(char *const argv[], struct reasons *reasons);
 bool refused_spawn(char *const argv[]);

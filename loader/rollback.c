@@ -238,17 +238,17 @@ int rollback_arm(const struct cprstate *state, int state_fd)
 	snprintf(old.firmware_dir, sizeof(old.firmware_dir), "%s", b->firmware_dir);
 	snprintf(old.preload, sizeof(old.preload), "%s", b->preload);
 	snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", state_fd);
-	back.fd = old.fd;
-	back.argv = handover_argv();
-	back.envp = probe_environment(&old, variable, vm.library_fd);
+	int rc = start_adopt(&old.start, state, CPR_START_OLD);
+	if (!rc)
+		rc = handover_program(&back.program, &old, variable);
 	handover_keep_state(&back, state);
 	execute_keep(&back, state_fd);
 	back.guardian = GUARDIAN_NONE; /* the first one still watches */
 	/* Without a holder the way back only takes longer. */
 	if (execute_pipe(&back))
 		back.holder_wait = back.holder_pipe = -1;
-	if (!back.argv || !back.envp)
-		return -ENOMEM;
+	if (rc)
+		return rc;
 	catch_fatal();
 	atomic_store(&phase, ARMED);
 	return 0;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../shim/real.h"
 #include "../shim/settings.h"
 #include "plan.h"
 #include "preflight.h"
@@ -14,12 +15,20 @@
 #include "ramblocks.h"
 #include "vm.h"
 
-static bool is_outdated(void)
+/* Where a script is configured, nobody knows without running it. */
+static json_t *is_outdated(void)
 {
 	struct stat running, now;
+	int fd = real(open)(vm.configured, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool script = fd >= 0 && start_is_script(fd);
 
-	return !fstat(vm.binary.fd, &running) &&
-	       (stat(vm.configured, &now) || running.st_dev != now.st_dev || running.st_ino != now.st_ino);
+	if (fd >= 0)
+		real(close)(fd);
+	if (script)
+		return json_null();
+	return json_boolean(
+		!fstat(vm.binary.fd, &running) &&
+		(stat(vm.configured, &now) || running.st_dev != now.st_dev || running.st_ino != now.st_ino));
 }
 
 static json_t *ram_json(struct reasons *reasons)
@@ -66,7 +75,7 @@ json_t *status_answer(void)
 	struct plan plan;
 	bool running;
 	json_t *data =
-		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:s}", "pid", (int)getpid(), "name",
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:s}", "pid", (int)getpid(), "name",
 			  vm.name, "binary", vm.binary.path, "version", vm.binary.version, "package", vm.binary.package,
 			  "machine", vm.machine, "method", settings.method, "replacement", vm.configured, "outdated",
 			  is_outdated(), "generation", (int)vm.generation, "accelerator", accelerator());

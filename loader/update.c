@@ -37,6 +37,7 @@
  * @h:	     what is handed over
  * @freeze:  how far the guest is stopped
  * @plan:    what becomes of the descriptors
+ * @script:  the command that a script alone is
  * @reasons, @warnings: so far
  */
 struct attempt {
@@ -44,14 +45,10 @@ struct attempt {
 	struct handover h;
 	struct freeze freeze;
 	struct plan plan;
+	char *script[2];
 	struct reasons reasons;
 	struct reasons warnings;
 };
-
-static void resolve(const struct update_request *request, char *ret, size_t size)
-{
-	snprintf(ret, size, "%s", request->binary ? request->binary : vm.configured);
-}
 
 static void check_method(const struct update_request *request, struct reasons *reasons)
 {
@@ -61,24 +58,46 @@ static void check_method(const struct update_request *request, struct reasons *r
 		reasons_add(reasons, "the method \"%s\" is not known: exec and auto are", method);
 }
 
-/* The replacement: found, opened once and for all, and tried. */
+/* From here on a command is what counts, and not the file that it begins with. */
+static void use_command(struct vm_binary *target, char **argv)
+{
+	target->fd = slots_close(target->fd);
+	target->module_dir[0] = '\0';
+	target->start = (struct start){ .how = START_COMMAND, .argv = argv };
+}
+
+/* The replacement's file is opened once and for all; a script or a command is found anew by its path. */
+static void find_target(struct attempt *a, struct reasons *about)
+{
+	const struct update_request *request = a->request;
+	struct vm_binary *target = &a->h.target;
+	char **command = request->argv ? request->argv : request->binary ? NULL : vm.configured_argv;
+	const char *path = command ? command[0] : request->binary ? request->binary : vm.configured;
+
+	if (path[0] != '/') {
+		reasons_add(about, "%s is not an absolute path", path);
+		return;
+	}
+	int rc = pins_open_binary(target, path);
+	snprintf(target->path, sizeof(target->path), "%s", path);
+	if (rc) {
+		reasons_add(about, "%s cannot be opened: %s", path, strerror(-rc));
+		return;
+	}
+	a->script[0] = (char *)path;
+	if (!command && start_is_script(target->fd))
+		command = a->script;
+	probe_file(path, target->fd, command, about);
+	if (command)
+		use_command(target, command);
+}
+
+/* The replacement: found and tried. */
 static void check_binary(struct attempt *a)
 {
-	char path[PATH_MAX];
-
-	resolve(a->request, path, sizeof(path));
-	if (path[0] != '/') {
-		reasons_add(&a->reasons, "%s is not an absolute path", path);
-		return;
-	}
-	int rc = pins_open_binary(&a->h.target, path);
-	snprintf(a->h.target.path, sizeof(a->h.target.path), "%s", path);
-	if (rc) {
-		reasons_add(&a->reasons, "%s cannot be opened: %s", path, strerror(-rc));
-		return;
-	}
 	struct reasons about = REASONS_INIT;
-	probe_file(&a->h.target, &about);
+
+	find_target(a, &about);
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	if (!reasons_any(&about))
 		probe_run(&a->h.target, target ? target : "", &about);
@@ -236,8 +255,10 @@ static void freeze_and_exec(struct attempt *a)
 	if (handover_write(&a->h, f, &a->plan, &a->reasons))
 		return;
 	/* The point of no return for this program: what fails from here on leads back by another exec. */
-	if (fault_at("exec"))
-		a->h.exec.fd = -1;
+	if (fault_at("exec")) {
+		a->h.exec.program.fd = -1;
+		a->h.exec.program.path = NULL;
+	}
 	rc = execute(&a->h.exec);
 	reasons_add(&a->reasons, "%s could not be started: %s", a->h.target.path, strerror(-rc));
 }

@@ -9,6 +9,7 @@
 /**
  * struct update_request - what is asked for
  * @binary:    replacement, or NULL for the configured one
+ * @argv:      command that ends in the replacement, ended by NULL; NULL: @binary counts
  * @method:    or NULL for the configured one
  * @hold:      leave the guest paused afterwards, for the user to continue
  * @timeout_s: 0 for the configured one
@@ -16,6 +17,7 @@
  */
 struct update_request {
 	const char *binary;
+	char **argv;
 	const char *method;
 	bool hold;
 	unsigned int timeout_s;

@@ -16,6 +16,7 @@
 
 #include "../state/cprstate.h"
 #include "../state/journal.h"
+#include "start.h"
 
 /**
  * struct vm_binary - a QEMU that can be exec'd
@@ -26,6 +27,7 @@
  * @module_dir:	where its modules are, for QEMU_MODULE_DIR; "" to leave that to the binary
  * @firmware_dir: first directory to look for firmware in (-L), or ""
  * @preload:	libraries to load before any other, or ""
+ * @start:	how it is started; @fd is -1 where that is by a command, and @path is QEMU's as soon as it is known
  */
 struct vm_binary {
 	int fd;
@@ -35,6 +37,7 @@ struct vm_binary {
 	char module_dir[PATH_MAX];
 	char firmware_dir[PATH_MAX];
 	char preload[8192];
+	struct start start;
 };
 
 /**
@@ -45,6 +48,8 @@ struct vm_binary {
  * @cwd_fd:	directory that the VM was first started in
  * @binary:	what runs
  * @configured:	path that an update takes the replacement from
+ * @configured_argv: command that it takes it by instead, or NULL: the loader that the VM was started through, and its
+ *		QEMU
  * @generation:	updates done
  * @daemonized:	-daemonize has been done: the working directory is / now
  * @standard:	which of 0 to 2 were open when the program began, as 1 << number; others are files of QEMU's
@@ -68,6 +73,7 @@ struct vm {
 	int cwd_fd;
 	struct vm_binary binary;
 	char configured[PATH_MAX];
+	char **configured_argv;
 	uint32_t generation;
 	bool daemonized;
 	unsigned int standard;

@@ -72,11 +72,49 @@ debian_mirror() {
 	die "no source of Debian's bookworm main among this machine's apt sources"
 }
 
-# fetch_packages DIR SUITE PACKAGE...: downloads the packages' files of that suite into DIR, with apt lists of
-# its own, so the machine's apt never gets to know of the suite. @PACKAGE stands for the first that PACKAGE depends on.
+# fetch_packages DIR SUITE PACKAGE...: downloads the packages' files of that suite into DIR. @PACKAGE stands for the first that
+# PACKAGE depends on.
 fetch_packages() {
-	local dir=$1 suite=$2 mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
-	local options package names=()
+	local dir=$1 suite=$2
+	shift 2
+	with_apt_lists "$dir" "$suite" download_named "$@"
+}
+
+# fetch_closure DIR "SUITE..." PACKAGE...: the same with all that the packages depend on, as if nothing were installed; the last
+# suite is preferred.
+fetch_closure() {
+	local dir=$1 suites=$2
+	shift 2
+	with_apt_lists "$dir" "$suites" download_closure "$suites" "$@"
+}
+
+# In with_apt_lists: apt-get and apt-cache with "${options[@]}", in DIR.
+download_named() {
+	local package names=()
+
+	for package in "$@"; do
+		case $package in
+		@*)
+			package=$(apt-cache "${options[@]}" depends "${package#@}" | awk '/Depends:/ && !n++ { print $2 }')
+			names+=("$package")
+			;;
+		*) names+=("$package") ;;
+		esac
+	done
+	apt-get "${options[@]}" download "${names[@]}"
+}
+
+download_closure() {
+	local suites=$1
+	shift
+	apt-get "${options[@]}" --target-release "${suites##* }" --no-install-recommends --download-only -y install "$@" &&
+		mv apt/cache/archives/*.deb .
+}
+
+# with_apt_lists DIR "SUITE..." COMMAND...: the command in DIR, with apt lists of its own, so the machine's apt never gets to
+# know of the suites, nor does it count what is installed here.
+with_apt_lists() {
+	local dir=$1 suites=$2 suite mirror options key=/usr/share/keyrings/debian-archive-keyring.gpg
 	shift 2
 
 	dir=$(realpath "$dir")
@@ -85,30 +123,20 @@ fetch_packages() {
 	mirror=$(debian_mirror)
 	(
 		umask 077
-		echo "deb [signed-by=$key] $mirror $suite main" >"$dir/apt/sources.list"
+		for suite in $suites; do
+			echo "deb [signed-by=$key] $mirror $suite main"
+		done >"$dir/apt/sources.list"
 	)
 	options=(-qq -o "Dir::Etc::sourcelist=$dir/apt/sources.list" -o Dir::Etc::sourceparts=-
 		-o "Dir::State::lists=$dir/apt/lists" -o Dir::State::status=/dev/null
 		-o "Dir::Cache=$dir/apt/cache" -o APT::Sandbox::User=root
 		-o APT::Get::AllowUnauthenticated=false)
 	# What apt says is shown only if it failed, and then without the mirror's address.
-	if (
-		apt-get "${options[@]}" update || exit
-		for package in "$@"; do
-			case $package in
-			@*)
-				package=$(apt-cache "${options[@]}" depends "${package#@}" | awk '/Depends:/ && !n++ { print $2 }')
-				names+=("$package")
-				;;
-			*) names+=("$package") ;;
-			esac
-		done
-		cd "$dir" && apt-get "${options[@]}" download "${names[@]}"
-	) >"$dir/apt/log" 2>&1; then
+	if (apt-get "${options[@]}" update && cd "$dir" && "$@") >"$dir/apt/log" 2>&1; then
 		rm -rf "$dir/apt"
 	else
 		sed -E "s,[a-z+]+://[^ ']*,(mirror),g" "$dir/apt/log" >&2
 		rm -rf "$dir/apt"
-		die "could not fetch $* from $suite"
+		die "could not fetch from $suites: $*"
 	fi
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -138,9 +139,47 @@ int settings_hide(const char *own_path, char *const original[], const char *modu
 	free(preload);
 	unsetenv("CPRSHIM_STATE");
 	unsetenv("CPRSHIM_PROBE");
-	if (*module_dir && setenv("QEMU_MODULE_DIR", module_dir, 1))
-		rc = -1;
+	settings_use_modules(module_dir);
 	return rc ? -ENOMEM : 0;
+}
+
+/** settings_modules() - where QEMU is told to load its modules from, or what else @otherwise says */
+const char *settings_modules(const char *otherwise)
+{
+	const char *dir = env_find(environ, "QEMU_MODULE_DIR");
+
+	return dir && *dir ? dir : otherwise;
+}
+
+/** settings_use_modules() - have QEMU load its modules from here; "" leaves that as it is */
+void settings_use_modules(const char *module_dir)
+{
+	if (*module_dir && setenv("QEMU_MODULE_DIR", module_dir, 1))
+		log_warn("QEMU may not find its modules: no memory");
+}
+
+/**
+ * settings_started_in() - the environment that this program was started in, with the user's own LD_PRELOAD
+ * @original: environment that the VMM was first started with
+ *
+ * A command that led to this program may have changed it. Call before settings_hide().
+ *
+ * Return: an array that is never freed, or NULL where memory ran out.
+ */
+char **settings_started_in(char *const original[])
+{
+	const char *preload = env_find(original, "LD_PRELOAD");
+	size_t count = 0, n = 0;
+
+	while (environ[count])
+		count++;
+	char **out = calloc(count + 2, sizeof(*out));
+	for (size_t i = 0; out && environ[i]; i++)
+		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 && strncmp(environ[i], "CPRSHIM_STATE=", 14) != 0)
+			out[n++] = environ[i];
+	if (out && preload && asprintf(&out[n], "LD_PRELOAD=%s", preload) < 0)
+		return NULL;
+	return out;
 }
 
 static bool replaced(const char *entry, const char *const extra[])

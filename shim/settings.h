@@ -38,6 +38,9 @@ extern struct settings settings;
 
 void settings_read(char *const envp[]);
 int settings_hide(const char *own_path, char *const original[], const char *module_dir);
+const char *settings_modules(const char *otherwise);
+void settings_use_modules(const char *module_dir);
+char **settings_started_in(char *const original[]);
 char **settings_environment(char *const original[], const char *own_path, const char *preload,
 			    const char *const extra[]);
 

@@ -30,6 +30,13 @@
 #define CPR_PIN_MODULE	 2u
 #define CPR_PIN_FIRMWARE 3u
 
+#define CPR_START_OLD	     0u /* the way back */
+#define CPR_START_CONFIGURED 1u /* what an update takes where nothing else is asked for */
+
+#define CPR_START_ARG	  1u
+#define CPR_START_PROGRAM 2u /* an argument that is QEMU's file */
+#define CPR_START_ENV	  3u
+
 #define CPR_NOTE_WARNING UINT32_MAX /* closed_fd of a note that is a warning and names no descriptor */
 
 #define RECORD(number, name, max) struct cpr_##name {

@@ -270,9 +270,17 @@ ctl() {
 	ctl 2 run --timeout 5 --
 }
 
-@test "usage: --command and --rehearse are refused, and say so" {
-	ctl 2 update $$ --command qemu
-	[[ "$output" == *"not supported"* ]]
+@test "usage: --command takes all that follows, which must be there; --binary says the same" {
+	ctl 2 update $$ --command
+	[[ "$output" == *"needs a command"* ]]
+	ctl 2 update $$ --binary /b --command /b
+	[[ "$output" == *"two ways to say the same"* ]]
+	ctl 2 update --command true $$
+	[[ "$output" == *"a PID is missing"* ]]
+	ctl 2 history $$ --command true
+}
+
+@test "usage: --rehearse is refused, and says so" {
 	ctl 2 check $$ --rehearse
 	[[ "$output" == *"not supported"* ]]
 }
@@ -434,6 +442,10 @@ assert rows[int(sys.argv[2])]["outdated"] is None and rows[int(sys.argv[2])]["ve
 	[[ "$output" != *"ice state"* ]]
 	[[ "$(cat "$RUN/requests")" == \
 		'{"binary": "/b", "command": "update", "method": "relay", "paused": true, "timeout": 7}' ]]
+	ctl 0 update "$PID" --rundir "$RUN" --command true --paused "$PID" ''
+	[[ "$(tail -n 1 "$RUN/requests")" == '{"argv": ["'*'/true", "--paused", "'"$PID"'", ""], "command": "update"}' ]]
+	ctl 1 update "$PID" --rundir "$RUN" --command no-such-program-anywhere
+	[[ "$output" == *"no-such-program-anywhere was not found"* ]]
 	ctl 0 update "$PID" --rundir "$RUN" -v
 	assert_printable
 	[[ "$output" == *'save: dev\x1b[2Jice state'* ]]

@@ -470,7 +470,7 @@ make_bad_binaries() {
 	mkdir directory
 	cp "$QEMU_OLD" not-executable
 	chmod 644 not-executable
-	printf '#!/bin/sh\nexec "%s" "$@"\n' "$QEMU_OLD" >script
+	printf '#!/bin/sh\nexec "%s"\n' "$QEMU_OLD" >script
 	echo "This is no program." >text
 	: >empty
 	chmod +x script text empty
@@ -504,7 +504,7 @@ make_bad_binaries() {
 	bad_binary no-such-file 'no-such-file cannot be opened: No such file'
 	bad_binary directory 'directory is not a regular file'
 	bad_binary not-executable 'is not executable'
-	bad_binary script 'script is not an ELF program'
+	bad_binary script 'the command that starts .* does not give it its own arguments'
 	bad_binary text 'text is not an ELF program'
 	bad_binary empty 'empty is not an ELF program'
 	bad_binary other-machine 'another kind of processor'

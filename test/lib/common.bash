@@ -24,6 +24,8 @@ TOOLS=$TEST_DIR/tools
 # The versions between which the tests update: "old" is the machine's own, "new" is what scripts/fetch-qemu unpacked.
 QEMU_OLD=${QEMU_OLD:-/usr/bin/qemu-system-x86_64}
 QEMU_NEW=${QEMU_NEW:-$CPRSHIM_BUILDDIR/qemu-10.0/usr/bin/qemu-system-x86_64}
+# QEMU 11.1 is a script that starts it with another distribution's loader and libraries.
+QEMU_11=${CPRSHIM_QEMU11:-$CPRSHIM_BUILDDIR/qemu-11.1/qemu-system-x86_64}
 
 # --- directories, processes, waiting ---
 
@@ -147,13 +149,14 @@ start_background() {
 
 # --- VMs ---
 
-# use_qemu old|new|PATH: what $VM_DIR/qemu-system-x86_64 leads to, which is the path every VM is started by.
+# use_qemu old|new|11|PATH: what $VM_DIR/qemu-system-x86_64 leads to, which is the path every VM is started by.
 use_qemu() {
 	local binary=$1
 
 	case $1 in
 	old) binary=$QEMU_OLD ;;
 	new) binary=$QEMU_NEW ;;
+	11) binary=$QEMU_11 ;;
 	esac
 	if [ ! -x "$binary" ]; then
 		echo "no QEMU at $binary" >&2
@@ -403,7 +406,7 @@ newer_update_or_gone() {
 	is_gone "$VM_PID" || { last=$(last_update) && [ -n "$last" ] && [ "$last" != "$1" ]; }
 }
 
-# update_vm [old|new|PATH] [SECONDS]: flips the symlink (not without an argument), sends SIGUSR2, waits for the outcome.
+# update_vm [old|new|11|PATH] [SECONDS]: flips the symlink (not without an argument), sends SIGUSR2, waits for the outcome.
 # The result, as in docs/control-protocol.md, is in UPDATE_RESULT. Succeeds if the VM was updated.
 update_vm() {
 	local before
@@ -424,7 +427,7 @@ update_vm() {
 update_by_ctl() {
 	local rc=0
 
-	UPDATE_RESULT=$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json "$@" "$VM_PID") || rc=$?
+	UPDATE_RESULT=$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json "$VM_PID" "$@") || rc=$?
 	echo "update: $UPDATE_RESULT" >&2
 	return "$rc"
 }
