@@ -15,17 +15,6 @@
 #include "../shim/real.h"
 #include "vm.h"
 
-static bool holds_ram(int fd)
-{
-	static struct ram_map maps[RAM_MAPS]; /* the service thread alone asks */
-	size_t n = ram_list(maps, RAM_MAPS);
-
-	for (size_t i = 0; i < n; i++)
-		if (maps[i].fd == fd)
-			return true;
-	return false;
-}
-
 /*
  * The path by which QEMU opened it; "" where it is not known, was too long to be recorded, or is relative to who knows
  * what.
@@ -39,11 +28,12 @@ static const char *opened_path(const struct inspected *it)
 	return path[0] != '/' && (it->rec.origin == HOOK_openat || it->rec.origin == HOOK_openat64) ? "" : path;
 }
 
-/* What is opened with O_CREAT (the pidfile) may well be made anew. */
+/* What is opened with O_CREAT (the pidfile) may well be made anew, and so may a file that QEMU unlinks at once. */
 static bool must_be_there(const struct planned *p)
 {
 	return p->action == PLAN_REOPEN && (p->it.kind == FDKIND_FILE || p->it.kind == FDKIND_BLOCKDEV) &&
-	       !(p->it.rec.open_flags & O_CREAT) && !p->from_fdset && !holds_ram(p->it.fd);
+	       !(p->it.rec.open_flags & O_CREAT) && !p->from_fdset &&
+	       !(ram_holds(p->it.fd) && ram_is_own_file(p->it.fd));
 }
 
 static void check_one(const struct inspected *it, struct reasons *reasons)

@@ -206,22 +206,21 @@ int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct r
 			return -EIO;
 		}
 	}
-	return 0;
+	int rc = ram_settle();
+	if (rc)
+		reasons_add(reasons, "the memory could not be mapped: %s", strerror(-rc));
+	return rc;
 }
 
-/** ramblocks_release() - close what memory came by and is in use under another number, or has been copied */
+/**
+ * ramblocks_release() - after the commit: close what memory came by that has been copied, or is in use under another number
+ * @state: the CPR state
+ *
+ * Else that memory would not be freed when QEMU lets go of it.
+ */
 void ramblocks_release(const struct cprstate *state)
 {
-	struct ram_map *maps = calloc(RAM_MAPS, sizeof(*maps));
-	size_t n = maps ? ram_list(maps, RAM_MAPS) : 0;
-
-	for (uint32_t i = 0; maps && i < state->ram_count; i++) {
-		bool used = false;
-
-		for (size_t j = 0; j < n; j++)
-			used |= maps[j].fd == state->ram[i].fd;
-		if (!used)
+	for (uint32_t i = 0; i < state->ram_count; i++)
+		if (!ram_holds(state->ram[i].fd))
 			slots_close(state->ram[i].fd);
-	}
-	free(maps);
 }

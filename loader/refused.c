@@ -92,6 +92,8 @@ static const struct rule rules[] = {
 	{ "device", "usb-host", NULL, NULL, "usb-host: the guest would see the device unplugged" },
 	{ "object", "filter-dump", NULL, NULL,
 	  "filter-dump: the file would get a second header: start the VM without it" },
+	{ "object", "memory-backend-epc", NULL, NULL,
+	  "memory-backend-epc: an enclave's memory ends with the program that made it" },
 	{ "object", "vhost-user-backend", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
 	{ "object", "cryptodev-vhost-user", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
 	{ "object", "x-remote-object", NULL, NULL, "remote devices cannot be handed over" },

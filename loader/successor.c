@@ -22,6 +22,7 @@
 #include "../shim/guard.h"
 #include "../shim/log.h"
 #include "../shim/preserved.h"
+#include "../shim/ram.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/settings.h"
@@ -360,6 +361,20 @@ static void reap_holders(void)
 			;
 }
 
+/*
+ * Memory that is to be locked is so while the guest runs already, since the kernel goes through all of it; and when the
+ * old program's, which was locked as well, is gone.
+ */
+static void lock_memory(void)
+{
+	if (!ram_lock_is_due())
+		return;
+	reap_holders();
+	int rc = ram_lock();
+	if (rc)
+		reasons_add(&warnings, "the memory could not be locked (mem-lock): %s", strerror(-rc));
+}
+
 static void tidy_up(void)
 {
 	char error[QMP_ERROR_MAX], links[PATH_MAX + 32];
@@ -395,6 +410,7 @@ static void tidy_up(void)
 	free(vm.entities);
 	vm.entities = entities_query(deadline);
 	vm.started_seq = table_next_seq();
+	lock_memory();
 }
 
 /**

@@ -23,15 +23,8 @@ static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offs
 	/* QEMU does so with a page of RAM that the host's memory lost (physmem.c:qemu_ram_remap). */
 	if ((flags & MAP_FIXED) && !activation && ram_overlaps(addr, len))
 		table_incomplete("a part of guest RAM was mapped anew");
-	if (activation && (flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE)) {
-		ret = ram_map_anonymous(addr, len, prot, flags);
-	} else {
-		if (activation && (flags & MAP_TYPE) == MAP_PRIVATE && ram_is_own_file(fd))
-			flags ^= MAP_PRIVATE | MAP_SHARED;
-		ret = real(mmap64)(addr, len, prot, flags, fd, offset);
-		if (activation && ret != MAP_FAILED && !(flags & MAP_ANONYMOUS))
-			ram_note_file(ret, len, prot, flags, fd, offset);
-	}
+	ret = activation ? ram_map(addr, len, prot, flags, fd, offset)
+			 : real(mmap64)(addr, len, prot, flags, fd, offset);
 	/*
 	 * A reservation of address space: PROT_NONE, and not at an address of the caller's choice. QEMU reserves with
 	 * the file itself where that is hugetlbfs (mmap_reserve()), so the descriptor does not matter.
@@ -88,6 +81,18 @@ SHIM_HOOK int madvise(void *addr, size_t len, int advice)
 			return rc;
 	}
 	return real(madvise)(addr, len, advice);
+}
+
+SHIM_HOOK int mlockall(int flags)
+{
+	if (guard_enter()) {
+		bool later = ram_defer_lock(flags);
+
+		guard_leave();
+		if (later)
+			return 0;
+	}
+	return real(mlockall)(flags);
 }
 
 SHIM_HOOK int memfd_create(const char *name, unsigned int flags)

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guard.h"
@@ -17,16 +19,33 @@
 
 #define RAM_MEMFD_NAME "cprshim-ram"
 #define PAGE	       4096u
+#define NODES_MAX      1024u /* that a kernel can be built for */
+#define LONG_BITS      (8 * sizeof(unsigned long))
 
-/* Advice that the kernel keeps with the mapping, so that it must be given again after a remap. */
-#define ADVICE_KEPT \
-	(1u << MADV_MERGEABLE | 1u << MADV_HUGEPAGE | 1u << MADV_NOHUGEPAGE | 1u << MADV_DONTDUMP | 1u << MADV_DONTFORK)
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22 /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/*
+ * Advice that the kernel keeps with the mapping, so that it must be given again after a remap. The last bit of its
+ * number tells each from what takes it back.
+ */
+#define ADVICE_KEPT (3u << MADV_DONTFORK | 3u << MADV_MERGEABLE | 3u << MADV_HUGEPAGE | 3u << MADV_DONTDUMP)
+_Static_assert(MADV_DOFORK == (MADV_DONTFORK ^ 1) && MADV_UNMERGEABLE == (MADV_MERGEABLE ^ 1) &&
+		       MADV_NOHUGEPAGE == (MADV_HUGEPAGE ^ 1) && MADV_DODUMP == (MADV_DONTDUMP ^ 1),
+	       "advice comes in pairs");
 
 static struct ram_map maps[RAM_MAPS];
 static size_t map_count;
 static uint64_t next_seq = 1;
-/* No hook for a mapping is ever entered from a signal handler, so a mutex will do. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool settled;   /* in a successor: the preserved memory is in its place */
+static int lock_flags; /* what a successor's mlockall() asked for; 0: nothing */
+/*
+ * No hook for a mapping is ever entered from a signal handler, so a lock will do. Held for reading while memory is
+ * freed, which several threads may do at once and which takes its time, so that no map goes away meanwhile.
+ */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 
 /* The last reservation, until guest RAM has been mapped over it: what comes to lie there later is something else. */
 static __thread uintptr_t reserved_addr __attribute__((tls_model("initial-exec")));
@@ -48,71 +67,27 @@ void ram_note_reserve(void *addr, size_t size)
  * @addr:   fixed address
  * @size:   bytes
  * @caller: return address of the mmap() call
+ *
+ * A reservation is used once, but QEMU may try again where the kernel refused (MAP_SYNC, mmap-alloc.c:mmap_activate).
  */
 bool ram_is_activation(void *addr, size_t size, const void *caller)
 {
 	uintptr_t at = (uintptr_t)addr;
-	bool is = reserved_size && at >= reserved_addr && at + size <= reserved_addr + reserved_size &&
-		  guard_in_program_text(caller);
 
-	/* A reservation is used once: what is mapped over it later is something else. */
-	if (is)
-		reserved_size = 0;
-	return is;
+	return reserved_size && at >= reserved_addr && at + size <= reserved_addr + reserved_size &&
+	       guard_in_program_text(caller);
 }
 
 static void note(const struct ram_map *map)
 {
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	if (map_count < RAM_MAPS) {
 		maps[map_count] = *map;
 		maps[map_count++].seq = next_seq++;
 	} else {
 		table_incomplete("the VM has more RAM mappings than the shim can record");
 	}
-	pthread_mutex_unlock(&lock);
-}
-
-/**
- * ram_map_anonymous() - map guest RAM
- * @addr:  fixed address
- * @size:  bytes
- * @prot:  as mmap's
- * @flags: as mmap's
- *
- * Where no memfd can be had the memory is mapped as QEMU asked, and the table is marked incomplete: the guest runs as
- * it would without us, but cannot be updated.
- *
- * Return: as mmap's, with errno.
- */
-void *ram_map_anonymous(void *addr, size_t size, int prot, int flags)
-{
-	struct ram_map map = { .addr = (uintptr_t)addr, .size = size, .fd = -1, .prot = prot };
-	int shared = (flags & ~(MAP_PRIVATE | MAP_ANONYMOUS)) | MAP_SHARED;
-	void *ret = MAP_FAILED;
-
-	if (guard_role() == SHIM_VMM) {
-		int fd = slots_memfd(RAM_MEMFD_NAME);
-
-		if (fd >= 0 && !ftruncate(fd, (off_t)size))
-			ret = real(mmap)(addr, size, prot, shared, fd, 0);
-		if (ret != MAP_FAILED) {
-			map.fd = fd;
-			map.ours = map.shared = true;
-			reserved_size = 0;
-			note(&map);
-			table_note_text(fd, FDKIND_RAM, HOOK_mmap64, RAM_MEMFD_NAME);
-			return ret;
-		}
-		slots_close(fd);
-		table_incomplete("guest RAM could not be allocated from a memfd (limit on open files or memory?)");
-	}
-	ret = real(mmap)(addr, size, prot, flags, -1, 0);
-	if (ret != MAP_FAILED) {
-		reserved_size = 0;
-		note(&map);
-	}
-	return ret;
+	pthread_rwlock_unlock(&lock);
 }
 
 /**
@@ -136,28 +111,124 @@ bool ram_is_own_file(int fd)
 	return strstr(link, "/qemu_back_mem.") || !strncmp(link, "/memfd:", 7);
 }
 
-/**
- * ram_note_file() - record guest RAM that QEMU mapped from a descriptor of its own
- * @addr:   where
- * @size:   bytes
- * @prot:   as mmap's
- * @flags:  as mmap's
- * @fd:	    QEMU's descriptor
- * @offset: where in the file
+/* How memory of a descriptor is mapped, for an mmap() of QEMU's that asked for it otherwise. */
+static int as_shared(int flags)
+{
+	return (flags & ~(MAP_TYPE | MAP_SYNC | MAP_ANONYMOUS)) | MAP_SHARED;
+}
+
+/*
+ * Anonymous memory. Where no memfd can be had it is mapped as QEMU asked, and the table is marked incomplete: the guest
+ * runs as it would without us, but cannot be updated.
  */
-void ram_note_file(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+static void *map_anonymous(struct ram_map *map)
+{
+	int fd = slots_memfd(RAM_MEMFD_NAME);
+	void *ret = MAP_FAILED;
+
+	if (fd >= 0 && !ftruncate(fd, (off_t)map->size))
+		ret = real(mmap)((void *)map->addr, map->size, map->prot, as_shared(map->flags), fd, 0);
+	if (ret != MAP_FAILED) {
+		map->fd = fd;
+		map->ours = map->shared = true;
+		table_note_text(fd, FDKIND_RAM, HOOK_mmap64, RAM_MEMFD_NAME);
+		return ret;
+	}
+	slots_close(fd);
+	table_incomplete("guest RAM could not be allocated from a memfd (limit on open files or memory?)");
+	return real(mmap)((void *)map->addr, map->size, map->prot, map->flags, -1, 0);
+}
+
+/*
+ * Memory of a descriptor of QEMU's. What cannot be written is the file's, however it is mapped (a read-only NVDIMM).
+ */
+static void *map_file(struct ram_map *map)
+{
+	if ((map->flags & MAP_TYPE) == MAP_PRIVATE && ram_is_own_file(map->fd))
+		map->flags = as_shared(map->flags);
+	map->shared = (map->flags & MAP_TYPE) != MAP_PRIVATE || !(map->prot & PROT_WRITE);
+	return real(mmap)((void *)map->addr, map->size, map->prot, map->flags, map->fd, (off_t)map->offset);
+}
+
+/* Put @fd under QEMU's number, which stays closed or open at an exec as it was. */
+static int put_under(int number, int fd)
+{
+	int flags = real(fcntl)(number, F_GETFD);
+
+	if (real(dup3)(fd, number, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0)
+		return -errno;
+	table_refresh(number);
+	return 0;
+}
+
+/* An empty file under the number of the one that QEMU has opened, which is kept elsewhere. */
+static int cover_file(struct ram_map *map)
+{
+	struct stat st;
+	int cover = real(memfd_create)("cprshim-cover", MFD_CLOEXEC);
+	int rc = cover < 0 ? -errno : 0;
+
+	map->covered = slots_park(map->fd);
+	if (!rc && (map->covered < 0 || fstat(map->covered, &st) || ftruncate(cover, st.st_size)))
+		rc = -EIO;
+	if (!rc)
+		rc = put_under(map->fd, cover);
+	if (cover >= 0)
+		real(close)(cover);
+	return rc;
+}
+
+/*
+ * While a successor starts up: memory that costs nothing until it is written, in place of whatever was asked for. So
+ * preallocated, locked and huge pages are not there twice, and what is written while devices are made (the reset of a
+ * virtio-mem device discards all of its memory) reaches neither the guest's memory nor a file of the user's.
+ */
+static void *map_scratch(struct ram_map *map)
+{
+	void *ret = real(mmap)((void *)map->addr, map->size, map->prot,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+	if (ret == MAP_FAILED)
+		return ret;
+	map->scratch = true;
+	if (map->fd >= 0 && cover_file(map)) {
+		map->covered = slots_close(map->covered);
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return ret;
+}
+
+/**
+ * ram_map() - map guest RAM over its reservation
+ * @addr, @size, @prot, @flags, @fd, @offset: as mmap's
+ *
+ * Return: as mmap's, with errno.
+ */
+void *ram_map(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	struct ram_map map = {
 		.addr = (uintptr_t)addr,
 		.size = size,
-		.fd = fd,
+		.fd = flags & MAP_ANONYMOUS ? -1 : fd,
+		.covered = -1,
 		.prot = prot,
+		.flags = flags,
 		.offset = (uint64_t)offset,
-		.shared = (flags & MAP_SHARED) != 0,
 	};
+	void *ret;
 
-	reserved_size = 0;
-	note(&map);
+	if (guard_role() == SHIM_SUCCESSOR && !settled)
+		ret = map_scratch(&map);
+	else if (flags & MAP_ANONYMOUS)
+		ret = map_anonymous(&map);
+	else
+		ret = map_file(&map);
+	if (ret != MAP_FAILED) {
+		reserved_size = 0;
+		note(&map);
+	}
+	return ret;
 }
 
 /* Index of the first mapping that shares a byte with the range, or map_count. Called with the lock. */
@@ -173,9 +244,9 @@ static size_t find_overlap(uintptr_t addr, size_t size)
 /** ram_overlaps() - does a range share a byte with guest RAM? */
 bool ram_overlaps(const void *addr, size_t size)
 {
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_rdlock(&lock);
 	bool found = find_overlap((uintptr_t)addr, size) < map_count;
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	return found;
 }
 
@@ -191,7 +262,9 @@ void ram_note_unmap(void *addr, size_t size)
 	uintptr_t from = (uintptr_t)addr;
 	size_t i;
 
-	pthread_mutex_lock(&lock);
+	if (from < reserved_addr + reserved_size && reserved_addr < from + size)
+		reserved_size = 0;
+	pthread_rwlock_wrlock(&lock);
 	while ((i = find_overlap(from, size)) < map_count) {
 		if (maps[i].addr < from || maps[i].addr + maps[i].size > from + size)
 			table_incomplete("a part of guest RAM was unmapped");
@@ -199,9 +272,33 @@ void ram_note_unmap(void *addr, size_t size)
 			table_forget(maps[i].fd);
 			slots_close(maps[i].fd);
 		}
+		slots_close(maps[i].covered);
 		memmove(&maps[i], &maps[i + 1], (--map_count - i) * sizeof(maps[0]));
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
+}
+
+/* Advice for a whole mapping is remembered; scratch memory gets it when it is replaced. */
+static bool keep_advice(uintptr_t from, size_t size, int advice)
+{
+	bool scratch = false;
+
+	pthread_rwlock_wrlock(&lock);
+	size_t i = find_overlap(from, size);
+	if (i < map_count && from <= maps[i].addr && from + size >= maps[i].addr + maps[i].size) {
+		maps[i].advice = (maps[i].advice & ~(1u << (advice ^ 1))) | 1u << advice;
+		scratch = maps[i].scratch;
+	}
+	pthread_rwlock_unlock(&lock);
+	return scratch;
+}
+
+/* Scratch memory is never filled, and freed as the private memory that it is. */
+static int advise_scratch(uintptr_t from, size_t size, int advice)
+{
+	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
+		return 0;
+	return real(madvise)((void *)from, size, advice == MADV_REMOVE ? MADV_DONTNEED : advice);
 }
 
 /**
@@ -212,7 +309,8 @@ void ram_note_unmap(void *addr, size_t size)
  * @ret_rc: what madvise() returns to its caller, with errno, where the answer is true
  *
  * MADV_DONTNEED on a shared mapping neither frees nor clears (madvise(2)); the balloon, free page reporting, virtio-mem
- * and an incoming postcopy rely on both, so it punches a hole.
+ * and an incoming postcopy rely on both, so it punches a hole. Where the memory is of a descriptor of QEMU's own, it
+ * does so itself (softmmu/physmem.c:ram_block_discard_range).
  *
  * Return: true if it has been done here, false if madvise() itself is to be called.
  */
@@ -225,21 +323,23 @@ bool ram_advise(void *addr, size_t size, int advice, int *ret_rc)
 	size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
 	if (!size || from % PAGE)
 		return false;
-	pthread_mutex_lock(&lock);
+	if (advice > 0 && advice < 32 && (ADVICE_KEPT & 1u << advice)) {
+		*ret_rc = 0;
+		return keep_advice(from, size, advice);
+	}
+	pthread_rwlock_rdlock(&lock);
 	size_t i = find_overlap(from, size);
-	if (i < map_count) {
-		struct ram_map *map = &maps[i];
-		bool all = from <= map->addr && from + size >= map->addr + map->size;
+	if (i < map_count && from >= maps[i].addr && from + size <= maps[i].addr + maps[i].size) {
+		const struct ram_map *map = &maps[i];
 
-		if (all && advice > 0 && advice < 32 && (ADVICE_KEPT & 1u << advice))
-			map->advice |= 1u << advice;
-		if (advice == MADV_DONTNEED && map->ours && from >= map->addr && from + size <= map->addr + map->size) {
+		done = map->scratch || (map->ours && advice == MADV_DONTNEED);
+		if (map->scratch)
+			*ret_rc = advise_scratch(from, size, advice);
+		else if (done)
 			*ret_rc = fallocate(map->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					    (off_t)(map->offset + (from - map->addr)), (off_t)size);
-			done = true;
-		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	return done;
 }
 
@@ -252,11 +352,23 @@ bool ram_advise(void *addr, size_t size, int advice, int *ret_rc)
  */
 size_t ram_list(struct ram_map *ret, size_t max)
 {
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_rdlock(&lock);
 	size_t n = map_count < max ? map_count : max;
 	memcpy(ret, maps, n * sizeof(maps[0]));
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	return n;
+}
+
+/** ram_holds() - is this descriptor, QEMU's or ours, one of guest RAM? */
+bool ram_holds(int fd)
+{
+	bool found = false;
+
+	pthread_rwlock_rdlock(&lock);
+	for (size_t i = 0; i < map_count && !found; i++)
+		found = maps[i].fd == fd;
+	pthread_rwlock_unlock(&lock);
+	return found;
 }
 
 static void advise_again(const struct ram_map *map)
@@ -266,12 +378,68 @@ static void advise_again(const struct ram_map *map)
 			real(madvise)((void *)map->addr, map->size, advice);
 }
 
+/* Memory policy as QEMU has set it (backends/hostmem.c), where the kernel keeps it: with the mapping. */
+struct policy {
+	int mode;
+	unsigned long nodes[NODES_MAX / LONG_BITS];
+};
+
+static void read_policy(const struct ram_map *map, struct policy *ret)
+{
+	*ret = (struct policy){ .mode = MPOL_DEFAULT };
+	if (syscall(SYS_get_mempolicy, &ret->mode, ret->nodes, (unsigned long)NODES_MAX, map->addr, MPOL_F_ADDR))
+		ret->mode = MPOL_DEFAULT;
+}
+
+/* For pages to come: those that are there stay where they are. */
+static void set_policy(const struct ram_map *map, const struct policy *policy)
+{
+	if (policy->mode != MPOL_DEFAULT)
+		syscall(SYS_mbind, map->addr, map->size, policy->mode, policy->nodes, (unsigned long)NODES_MAX, 0);
+}
+
+/* Put memory of a descriptor over a mapping, as QEMU has asked for that. */
+static int map_over(const struct ram_map *map, int fd, uint64_t offset)
+{
+	void *addr = (void *)map->addr, *at = MAP_FAILED;
+
+	if ((map->flags & MAP_TYPE) == MAP_SHARED_VALIDATE)
+		at = real(mmap)(addr, map->size, map->prot, map->flags, fd, (off_t)offset);
+	if (at == MAP_FAILED)
+		at = real(mmap)(addr, map->size, map->prot, as_shared(map->flags), fd, (off_t)offset);
+	return at == MAP_FAILED ? -errno : 0;
+}
+
+static int rebind(struct ram_map *map, int fd, uint64_t offset)
+{
+	struct policy policy;
+
+	read_policy(map, &policy);
+	int rc = map_over(map, fd, offset);
+	if (!rc && map->fd >= 0)
+		rc = put_under(map->fd, fd);
+	if (rc)
+		return rc;
+	if (map->fd < 0) {
+		map->fd = fd;
+		map->ours = true;
+		table_note_text(fd, FDKIND_RAM, HOOK_mmap64, RAM_MEMFD_NAME);
+	}
+	map->covered = slots_close(map->covered);
+	map->offset = offset;
+	map->shared = true;
+	map->scratch = false;
+	advise_again(map);
+	set_policy(map, &policy);
+	return 0;
+}
+
 /**
  * ram_rebind() - put preserved memory over a mapping of the successor's
  * @addr:   start of the mapping
  * @size:   its size; the preserved memory has at least as much
- * @fd:	    memfd with the preserved memory; one of ours. Where the successor mapped a descriptor of its own, that number
- *	    refers to the preserved memory afterwards too
+ * @fd:	    the preserved memory; one of ours. Where the successor mapped a descriptor of its own, that number refers to
+ *	    the preserved memory afterwards too
  * @offset: where in it
  *
  * Return: 0 or a negative errno, -ENOENT where no such mapping is recorded.
@@ -280,24 +448,79 @@ int ram_rebind(uintptr_t addr, size_t size, int fd, uint64_t offset)
 {
 	int rc = -ENOENT;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	size_t i = find_overlap(addr, size);
-	if (i < map_count && maps[i].addr == addr && maps[i].size >= size) {
-		struct ram_map *map = &maps[i];
-		void *at = real(mmap)((void *)addr, map->size, map->prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
-				      (off_t)offset);
-
-		rc = at == MAP_FAILED ? -errno : 0;
-		if (!rc && map->fd >= 0 && !map->ours && real(dup3)(fd, map->fd, O_CLOEXEC) < 0)
-			rc = -errno;
-		if (!rc) {
-			map->ours = map->fd < 0;
-			map->fd = map->fd < 0 ? fd : map->fd;
-			map->offset = offset;
-			map->shared = true;
-			advise_again(map);
-		}
-	}
-	pthread_mutex_unlock(&lock);
+	if (i < map_count && maps[i].addr == addr && maps[i].size >= size)
+		rc = rebind(&maps[i], fd, offset);
+	pthread_rwlock_unlock(&lock);
 	return rc;
+}
+
+/* Give scratch memory of a memory backend that no device uses the file that it was to have. */
+static int settle(struct ram_map *map)
+{
+	struct policy policy;
+
+	read_policy(map, &policy);
+	int rc = put_under(map->fd, map->covered);
+	if (!rc && map_file(map) == MAP_FAILED)
+		rc = -errno;
+	map->covered = slots_close(map->covered);
+	map->scratch = false;
+	advise_again(map);
+	set_policy(map, &policy);
+	return rc;
+}
+
+/**
+ * ram_settle() - in a successor: all preserved memory is in its place
+ *
+ * From now on RAM is allocated as in a VM that was not updated. What is scratch memory still has no name in QEMU.
+ *
+ * Return: 0 or a negative errno.
+ */
+int ram_settle(void)
+{
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&lock);
+	settled = true;
+	for (size_t i = 0; !rc && i < map_count; i++)
+		if (maps[i].scratch && maps[i].covered >= 0)
+			rc = settle(&maps[i]);
+	pthread_rwlock_unlock(&lock);
+	return rc;
+}
+
+/**
+ * ram_defer_lock() - a mlockall() of QEMU's: is it to be done later?
+ * @flags: as mlockall's
+ *
+ * It would fill the scratch memory of a successor.
+ */
+bool ram_defer_lock(int flags)
+{
+	if (guard_role() != SHIM_SUCCESSOR)
+		return false;
+	lock_flags |= flags;
+	return true;
+}
+
+/** ram_lock_is_due() - has ram_defer_lock() put anything off? */
+bool ram_lock_is_due(void)
+{
+	return lock_flags != 0;
+}
+
+/**
+ * ram_lock() - do what ram_defer_lock() has put off
+ *
+ * Return: 0 or a negative errno.
+ */
+int ram_lock(void)
+{
+	int flags = lock_flags;
+
+	lock_flags = 0;
+	return real(mlockall)(flags) ? -errno : 0;
 }

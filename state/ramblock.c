@@ -9,7 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAGE 4096u
+/* "4", "KiB" as util/cutils.c:size_to_str prints them; 0 where it is something else. */
+static uint64_t page_size(const char *number, const char *unit)
+{
+	static const char prefixes[] = "KMG";
+	const char *prefix = strchr(prefixes, unit[0]);
+	uint64_t n = 0;
+
+	while (isdigit((unsigned char)*number) && n < 1024)
+		n = n * 10 + (uint64_t)(*number++ - '0');
+	return *number || !*unit || !prefix || strcmp(unit + 1, "iB") != 0 ? 0 : n << 10 * (prefix - prefixes + 1);
+}
 
 /*
  * A line is: name, page size (a number and a unit), offset, used, total, and from 8.1 on address and "ro" or "rw". A
@@ -37,8 +47,9 @@ static bool parse_line(const char *line, size_t len, struct ramblock *ret)
 	if (words == 3)
 		strcpy(ret->name, name);
 	ret->host = host;
-	return (words == 2 || words == 3) && isdigit((unsigned char)(words == 3 ? size : name)[0]) &&
-	       ret->used <= ret->max;
+	if (words == 2 || words == 3)
+		ret->page = words == 3 ? page_size(size, unit) : page_size(name, size);
+	return ret->page && ret->used <= ret->max;
 }
 
 /**
@@ -71,9 +82,10 @@ int ramblock_parse(const char *text, struct ramblock *ret, size_t max, size_t *r
 	return n ? 0 : -EBADMSG;
 }
 
-static uint64_t page_round(uint64_t size)
+/* How much is mapped for a block (softmmu/physmem.c:file_ram_alloc). */
+static uint64_t mapped_size(const struct ramblock *block)
 {
-	return (size + PAGE - 1) / PAGE * PAGE;
+	return (block->max + block->page - 1) / block->page * block->page;
 }
 
 /*
@@ -84,14 +96,14 @@ static const struct ramblock_mapping *by_order(const struct ramblock *blocks, si
 					       const struct ramblock_mapping *maps, size_t map_count)
 {
 	const struct ramblock_mapping *found = NULL;
-	uint64_t size = page_round(blocks[index].max);
+	uint64_t size = mapped_size(&blocks[index]);
 	size_t same = 0, before = 0, mapped = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (blocks[i].copied)
 			continue;
-		same += page_round(blocks[i].max) == size;
-		before += i < index && page_round(blocks[i].max) == size;
+		same += mapped_size(&blocks[i]) == size;
+		before += i < index && mapped_size(&blocks[i]) == size;
 	}
 	for (size_t i = 0; i < map_count; i++) {
 		size_t older = 0;
@@ -135,7 +147,7 @@ int ramblock_assign(struct ramblock *blocks, size_t count, const struct ramblock
 			continue;
 		map = blocks[i].host ? by_address(maps, map_count, blocks[i].host)
 				     : by_order(blocks, count, i, maps, map_count);
-		if (!map || map->size != page_round(blocks[i].max)) {
+		if (!map || map->size != mapped_size(&blocks[i])) {
 			*ret_why = blocks[i].name;
 			return -ENOENT;
 		}

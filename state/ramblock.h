@@ -21,6 +21,7 @@
  * @name: QEMU's; "" for blocks that do not migrate and have none
  * @used: used length
  * @max:  largest length it can be resized to
+ * @page: size of its pages
  * @host: address, 0 where not known
  * @fd:	  descriptor of its memory, -1 where not known
  * @offset: where in it
@@ -30,6 +31,7 @@ struct ramblock {
 	char name[RAMBLOCK_NAME];
 	uint64_t used;
 	uint64_t max;
+	uint64_t page;
 	uint64_t host;
 	int fd;
 	uint64_t offset;

@@ -303,6 +303,24 @@ wait_serial() {
 	grep -aE "^[0-9.]+ $2" "$VM_DIR/serial.log" | tail -n 1 | cut -d ' ' -f 2-
 }
 
+# ask COMMAND ANSWER: send_serial, then prints the first line since that begins with ANSWER.
+ask() {
+	local before
+
+	before=$(answers "$2")
+	send_serial "$1"
+	wait_for 30 more_answers "$before" "$2"
+	grep -aE "^[0-9.]+ $2" "$VM_DIR/serial.log" | tail -n 1 | cut -d ' ' -f 2-
+}
+
+answers() {
+	grep -acE "^[0-9.]+ $1" "$VM_DIR/serial.log" || true
+}
+
+more_answers() {
+	[ "$(answers "$2")" -gt "$1" ]
+}
+
 start_qmp_client() {
 	start_background "$VM_DIR/qmp.json" "$TOOLS/qmpclient.py" --log "$VM_DIR/qmp-session.log" "$@" "$VM_QMP"
 	QMP_PID=$!

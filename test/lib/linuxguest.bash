@@ -2,24 +2,6 @@
 # shellcheck shell=bash
 # What tests with the Linux guest share: questions to it, and what it left on its disk. Loaded after lib/common.
 
-# ask COMMAND ANSWER: a line to the guest's console, and the first line since that begins with ANSWER.
-ask() {
-	local before
-
-	before=$(answers "$2")
-	send_serial "$1"
-	wait_for 30 more_answers "$before" "$2"
-	grep -aE "^[0-9.]+ $2" "$VM_DIR/serial.log" | tail -n 1 | cut -d ' ' -f 2-
-}
-
-answers() {
-	grep -acE "^[0-9.]+ $1" "$VM_DIR/serial.log" || true
-}
-
-more_answers() {
-	[ "$(answers "$2")" -gt "$1" ]
-}
-
 # guest_status FIELD
 guest_status() {
 	ask status STATUS | sed -E "s/.*\<$1=(-?[0-9.]+).*/\1/"

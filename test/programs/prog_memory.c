@@ -39,11 +39,11 @@ static bool is_filled(const uint8_t *at, size_t len, uint8_t value)
 	return true;
 }
 
-/* As util/mmap-alloc.c does. */
-static uint8_t *allocate(void)
+/* As util/mmap-alloc.c does; with MAP_SHARED for a backend with share=on. */
+static uint8_t *allocate(int type)
 {
 	uint8_t *area = mmap64(NULL, RAM_SIZE + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *ram = mmap64(area, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *ram = mmap64(area, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | type | MAP_ANONYMOUS, -1, 0);
 
 	program_say("reserved and mapped", ram == area);
 	return ram;
@@ -66,7 +66,7 @@ static bool mapped_from(const void *at, const char *name)
 
 static void guest_ram(void)
 {
-	uint8_t *ram = allocate();
+	uint8_t *ram = allocate(MAP_PRIVATE);
 
 	if (program_expects_table() && !mapped_from(ram, "memfd:cprshim-ram"))
 		program_fail("guest RAM is not in a memfd");
@@ -91,6 +91,42 @@ static void guest_ram(void)
 	program_say("munmap", munmap(ram, RAM_SIZE + GUARD));
 	program_agree("unmapped");
 	program_say("madvise", madvise(ram, PAGE, MADV_DONTNEED));
+}
+
+static void shared_ram(void)
+{
+	uint8_t *ram = allocate(MAP_SHARED);
+
+	if (program_expects_table() && !mapped_from(ram, "memfd:cprshim-ram"))
+		program_fail("shared guest RAM is not in a memfd");
+	memset(ram, 0x5a, RAM_SIZE);
+	program_say("madvise", madvise(ram, 2 * PAGE, MADV_REMOVE));
+	program_say("zeroed", is_filled(ram, 2 * PAGE, 0) && is_filled(ram + 2 * PAGE, RAM_SIZE - 2 * PAGE, 0x5a));
+	program_say("munmap", munmap(ram, RAM_SIZE + GUARD));
+	program_agree("shared RAM");
+}
+
+/* With pmem=on QEMU asks for MAP_SYNC first, which a file on no such memory refuses (mmap-alloc.c:mmap_activate). */
+static void persistent_ram(void)
+{
+	int fd = memfd_create("pmem", MFD_CLOEXEC);
+	uint8_t *area = mmap64(NULL, RAM_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int prot = PROT_READ | PROT_WRITE;
+
+	program_say("ftruncate", ftruncate(fd, RAM_SIZE));
+	void *at = mmap64(area, RAM_SIZE, prot, MAP_FIXED | MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+	program_say("refused", at == MAP_FAILED ? -1 : 0);
+	program_say("again", mmap64(area, RAM_SIZE, prot, MAP_FIXED | MAP_SHARED, fd, 0) == area);
+	program_say("munmap", munmap(area, RAM_SIZE));
+	program_say("close", close(fd));
+	program_agree("persistent RAM");
+}
+
+static void locks(void)
+{
+	program_say("mlockall", mlockall(0));
+	program_say("mlockall", mlockall(MCL_CURRENT));
+	program_say("munlockall", munlockall());
 }
 
 /* What an allocator does with the same flags must stay what it is. */
@@ -143,7 +179,10 @@ int main(void)
 {
 	program_start();
 	guest_ram();
+	shared_ram();
+	persistent_ram();
 	other_mappings();
 	memfds();
+	locks();
 	return program_end();
 }

@@ -107,7 +107,7 @@ static void test_order(const char *name)
 
 static struct ramblock block(const char *name, uint64_t max)
 {
-	struct ramblock b = { .used = max, .max = max, .fd = -1 };
+	struct ramblock b = { .used = max, .max = max, .page = 4096, .fd = -1 };
 
 	strcpy(b.name, name);
 	return b;
@@ -143,6 +143,9 @@ static void test_ambiguous(void)
 	memcpy(blocks, fresh, sizeof(fresh));
 	blocks[0] = block("odd", 6000);
 	ok(ramblock_assign(blocks, 1, maps, 1, &why) == 0, "a size that is no multiple of a page takes whole pages");
+	blocks[0].page = 8192;
+	ok(ramblock_assign(blocks, 1, maps, 1, &why) == 0, "and whole huge pages");
+	ok(ramblock_assign(blocks, 1, maps + 3, 1, &why) == -ENOENT, "which a smaller mapping is not");
 	ok(ramblock_assign(blocks, 0, maps, 5, &why) == 0, "no blocks need no mapping");
 	ok(!ramblock_find(fresh, 4, "d") && ramblock_find(fresh, 4, "b") == &fresh[1], "a block is found by its name");
 }
@@ -162,9 +165,13 @@ static void test_lines(void)
 		HEADING,
 		HEADING "\r\n\r\n",
 		"no heading 4 KiB" NUMBERS,
-		HEADING "   x    4 KiB  0x0 0x1000\n",	      /* a number too few */
-		HEADING "   x" NUMBERS "\n",		      /* no page size */
-		HEADING "   x KiB" NUMBERS "\n",	      /* no number in it */
+		HEADING "   x    4 KiB  0x0 0x1000\n", /* a number too few */
+		HEADING "   x" NUMBERS "\n",	       /* no page size */
+		HEADING "   x KiB" NUMBERS "\n",       /* no number in it */
+		HEADING "   x    0 KiB" NUMBERS "\n",  /* a page of no size */
+		HEADING "   x    4 XiB" NUMBERS "\n",
+		HEADING "   x    4 K" NUMBERS "\n",
+		HEADING "   x    4x KiB" NUMBERS "\n",
 		HEADING "   two words    4 KiB" NUMBERS "\n", /* QEMU's names have no spaces */
 		HEADING "   x    4 KiB  0x0 0x3000 0x2000\n", /* used more than there is */
 		HEADING "   x    4 KiB  0x0 zzz 0x2000\n",
@@ -180,7 +187,8 @@ static void test_lines(void)
 	ok(parse(HEADING "          4 KiB" NUMBERS "\n", blocks, 2) == 0 && !blocks[0].name[0] &&
 		   blocks[0].max == 0x2000,
 	   "a block without a name");
-	ok(parse(HEADING "   mem    2 MiB" NUMBERS "\r\n\r\n", blocks, 2) == 0 && !strcmp(blocks[0].name, "mem"),
+	ok(parse(HEADING "   mem    2 MiB" NUMBERS "\r\n\r\n", blocks, 2) == 0 && !strcmp(blocks[0].name, "mem") &&
+		   blocks[0].page == 2 << 20,
 	   "huge pages, and a monitor's line ends");
 	ok(parse(HEADING "  x 4 KiB" NUMBERS, blocks, 2) == 0 && blocks[0].used == 0x1000, "no line end at the end");
 	ok(parse(HEADING " x 4 KiB" NUMBERS " 0x00007fa8a9e00000  rw\n", blocks, 2) == 0 &&

@@ -73,6 +73,7 @@ static void test_refused(void)
 		{ "-tpmdev", "passthrough,id=t,path=/dev/tpm0", "host's TPM" },
 		{ "-audiodev", "wav,id=a", "wav" },
 		{ "-object", "filter-dump,id=f,netdev=n,file=x", "filter-dump" },
+		{ "-object", "memory-backend-epc,id=e,size=1M", "memory-backend-epc" },
 		{ "-object", "{\"qom-type\": \"filter-dump\", \"id\": \"f\"}", "filter-dump" },
 	};
 

@@ -1,0 +1,214 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# memory.bats - every kind of guest memory through updates: contents, policy, huge pages, locks, and how much memory is used.
+#
+# The bare-metal guest writes a word into each page above 32 MiB and looks for it afterwards.
+
+load lib/common
+
+setup() {
+	setup_vm_dir
+	HUGE_PAGES=
+	HUGE_DIR=
+	UPDATE_TO=(new old)
+}
+
+teardown() {
+	stop_watching || true
+	for pid in "${STARTED[@]}"; do
+		end_process "$pid"
+	done
+	give_huge_pages_back
+	teardown_vm_dir
+}
+
+MACHINE=pc-q35-7.2
+MIB=256
+
+# --- what the guest's memory is like ---
+
+# fill: the guest writes into every page.
+fill() { ask t 'P [0-9]+$'; }
+
+# is_whole: it finds what it wrote.
+is_whole() { [[ $(ask v 'V ') = "V ok "* ]]; }
+
+# maps_of NAME FIELD: what /proc/PID/smaps says of mappings of at least 64 MiB whose line has the name.
+maps_of() {
+	awk -v name="$1" -v field="$2:" '
+		/^[0-9a-f]+-[0-9a-f]+ / { is = index($0, name) }
+		$1 == "Size:" { is = is && $2 >= 65536 }
+		is && $1 == field { $1 = ""; print substr($0, 2) }' "/proc/$VM_PID/smaps"
+}
+
+# --- how much memory is used ---
+
+start_watching() {
+	start_background "$VM_DIR/memory.json" "$TOOLS/memwatch.py" "$@" "$VM_PID"
+	WATCH_PID=$!
+	wait_for 5 grep -q ready "$VM_DIR/memory.json"
+}
+
+stop_watching() {
+	[ -z "${WATCH_PID:-}" ] || stop_client "$WATCH_PID" "$VM_DIR/memory.json" >&2
+	WATCH_PID=
+}
+
+# Never twice the memory: the old program's own and the new one's for a moment, but guest RAM once.
+memory_never_doubled() {
+	stop_watching
+	tail -n 1 "$VM_DIR/memory.json" | jq -e '.samples > 50 and .peak < .start * 1.3 and .last < .start * 1.1'
+}
+
+# through_updates [WATCH OPTIONS]: a VM that runs, with all of its memory written.
+through_updates() {
+	local to
+
+	start_serial_client
+	fill
+	start_watching "$@"
+	for to in "${UPDATE_TO[@]}"; do
+		update_vm "$to"
+		is_whole
+	done
+	memory_never_doubled
+	guest_alive
+	stop_serial_client
+}
+
+boot() { boot_guest -m "$MIB" "$@"; }
+
+# backend TYPE,OPTIONS: all of RAM from it
+backend() { boot -object "$1,id=ram0,size=${MIB}M" -M "$MACHINE,memory-backend=ram0"; }
+
+# --- huge pages ---
+
+HUGE_POOL=/proc/sys/vm/nr_hugepages
+
+# take_huge_pages N: not one more than that is free.
+take_huge_pages() {
+	local free
+
+	[ "$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)" = 2048 ] || skip "huge pages of another size than 2 MiB"
+	HUGE_PAGES=$(cat "$HUGE_POOL")
+	free=$(huge_pages_free)
+	echo $((HUGE_PAGES + $1 - free)) >"$HUGE_POOL" || skip "no huge pages can be reserved here"
+	[ "$(huge_pages_free)" -eq "$1" ] || skip "no huge pages can be reserved here"
+}
+
+huge_pages_free() { awk '/^HugePages_Free:/ { free = $2 } /^HugePages_Rsvd:/ { free -= $2 } END { print free }' /proc/meminfo; }
+
+give_huge_pages_back() {
+	[ -z "$HUGE_DIR" ] || umount "$HUGE_DIR"
+	if [ -n "$HUGE_PAGES" ]; then
+		echo "$HUGE_PAGES" >"$HUGE_POOL"
+	fi
+}
+
+# --- RAM ---
+
+@test "plain -m" {
+	boot -M "$MACHINE"
+	through_updates
+}
+
+@test "-mem-prealloc" {
+	boot -M "$MACHINE" -mem-prealloc
+	through_updates
+}
+
+@test "memory-backend-ram, share=on, prealloc=on with threads" {
+	MIB=384
+	backend memory-backend-ram,share=on,prealloc=on,prealloc-threads=4
+	through_updates
+}
+
+@test "memory-backend-memfd, share=off, prealloc=on" {
+	backend memory-backend-memfd,share=off,prealloc=on
+	through_updates
+}
+
+@test "memory-backend-file, share=on, prealloc=on: the user's file stays the guest's memory" {
+	truncate -s "${MIB}M" "$VM_DIR/ram"
+	backend "memory-backend-file,share=on,prealloc=on,mem-path=$VM_DIR/ram"
+	through_updates --file "$VM_DIR/ram"
+}
+
+@test "-mem-path DIR with prealloc" {
+	mkdir "$VM_DIR/ram"
+	boot -M "$MACHINE" -mem-path "$VM_DIR/ram" -mem-prealloc
+	through_updates
+	[ -z "$(ls "$VM_DIR/ram")" ]
+}
+
+@test "mem-lock=on: memory is locked once, and again after an update" {
+	# The translation buffer is locked too, the old program's and the new one's: these must not be there both.
+	boot -M "$MACHINE" -accel tcg,tb-size=256 -overcommit mem-lock=on
+	local locked
+	locked=$(maps_of memfd:cprshim-ram Locked)
+	through_updates
+	[ "$(maps_of memfd:cprshim-ram Locked)" = "$locked" ]
+}
+
+# with_huge_pages NAME [QEMU ARGUMENTS]: the pool has room for the guest once.
+with_huge_pages() {
+	local name=$1
+
+	shift
+	boot "$@"
+	[ "$(huge_pages_free)" = 0 ]
+	through_updates
+	[ "$(maps_of "$name" KernelPageSize)" = "2048 kB" ]
+	[ "$(huge_pages_free)" = 0 ]
+	end_process "$VM_PID"
+	[ "$(huge_pages_free)" = $((MIB / 2)) ]
+}
+
+@test "huge pages from a memfd: all are the guest's before, across and after updates" {
+	take_huge_pages $((MIB / 2))
+	with_huge_pages memory-backend-memfd -M "$MACHINE,memory-backend=ram0" \
+		-object "memory-backend-memfd,hugetlb=on,prealloc=on,id=ram0,size=${MIB}M"
+}
+
+make_huge_dir() {
+	mkdir "$VM_DIR/huge"
+	mount -t hugetlbfs -o pagesize=2M none "$VM_DIR/huge" || skip "no hugetlbfs can be mounted here"
+	HUGE_DIR=$VM_DIR/huge
+}
+
+@test "huge pages by -mem-path, not preallocated" {
+	make_huge_dir
+	take_huge_pages $((MIB / 2))
+	with_huge_pages qemu_back_mem -M "$MACHINE" -mem-path "$HUGE_DIR"
+	[ -z "$(ls "$HUGE_DIR")" ]
+}
+
+# QEMU 10.0 does not start with such a size.
+@test "huge pages, and a size that is no multiple of theirs" {
+	make_huge_dir
+	take_huge_pages $((MIB / 2))
+	UPDATE_TO=(old old)
+	with_huge_pages qemu_back_mem -M "$MACHINE" -mem-path "$HUGE_DIR" -m $((MIB - 1))
+}
+
+# --- policy ---
+
+# policies: how often each memory policy is found in the process.
+policies() { awk '{ count[$2]++ } END { for (policy in count) print policy, count[policy] }' "/proc/$VM_PID/numa_maps" | grep -v default; }
+
+@test "NUMA nodes: host-nodes and policy stay, for each kind of memory" {
+	truncate -s 64M "$VM_DIR/ram"
+	boot -M "$MACHINE" -smp 4 -m 256 \
+		-object memory-backend-ram,id=m0,size=64M,host-nodes=0,policy=bind,prealloc=on \
+		-object memory-backend-memfd,id=m1,size=64M,host-nodes=0,policy=interleave \
+		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=m2,size=64M,host-nodes=0,policy=bind" \
+		-object memory-backend-ram,id=m3,size=64M,host-nodes=0,policy=preferred \
+		-numa node,cpus=0,memdev=m0 -numa node,cpus=1,memdev=m1 -numa node,cpus=2,memdev=m2 -numa node,cpus=3,memdev=m3
+	local before
+	before=$(policies)
+	grep -qx 'bind:0 2' <<<"$before"
+	grep -qx 'interleave:0 1' <<<"$before"
+	grep -q '^prefer' <<<"$before"
+	through_updates --file "$VM_DIR/ram"
+	diff <(echo "$before") <(policies)
+}
