@@ -322,10 +322,15 @@ static void put_notes(struct handover *h, const struct plan *plan)
 	const json_t *text;
 	size_t i;
 
-	for (i = 0; i < plan->count; i++)
-		if (plan->fds[i].action == PLAN_CLOSE)
-			cprstate_put_note(&h->w, &(struct cpr_note){ .closed_fd = (uint32_t)plan->fds[i].it.fd,
-								     .text = plan->fds[i].it.link });
+	for (i = 0; i < plan->count; i++) {
+		char detail[sizeof(plan->fds[i].it.link)];
+
+		if (plan->fds[i].action != PLAN_CLOSE)
+			continue;
+		plan_text(&plan->fds[i], detail, sizeof(detail));
+		cprstate_put_note(&h->w,
+				  &(struct cpr_note){ .closed_fd = (uint32_t)plan->fds[i].it.fd, .text = detail });
+	}
 	if (h->warnings->list)
 		json_array_foreach(h->warnings->list, i, text)
 			cprstate_put_note(&h->w, &(struct cpr_note){ .closed_fd = CPR_NOTE_WARNING,

@@ -86,6 +86,25 @@ static bool chardev_is(const json_t *chardevs, const char *file_name)
 	return false;
 }
 
+/**
+ * plan_text() - what a descriptor is, for whoever reads a result
+ * @p:	  the descriptor
+ * @ret:  the text
+ * @size: its size
+ */
+void plan_text(const struct planned *p, char *ret, size_t size)
+{
+	bool client = p->it.kind == FDKIND_CLIENT;
+	char text[256] = "";
+
+	if (client || p->it.kind == FDKIND_CONNECTION)
+		address_text(p->it.fd, !client, text, sizeof(text));
+	if (*text)
+		snprintf(ret, size, "%s %s", client ? "client of" : "connection to", text);
+	else
+		snprintf(ret, size, "%s", p->it.link);
+}
+
 static bool writes_from_start(const struct fdrec *rec)
 {
 	return (rec->open_flags & O_ACCMODE) != O_RDONLY && (rec->open_flags & O_CREAT) &&

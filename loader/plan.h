@@ -57,6 +57,7 @@ struct plan {
 };
 
 int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct reasons *blockers);
+void plan_text(const struct planned *p, char *ret, size_t size);
 bool plan_is_connected(int fd, const json_t *chardevs);
 void plan_free(struct plan *plan);
 json_t *plan_json(const struct plan *plan);

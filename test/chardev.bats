@@ -158,13 +158,20 @@ start_line() {
 	wait_for 5 grep -Eq 'listening|ready' "$VM_DIR/serial.json"
 }
 
+# free_ports [COUNT]: that were free a moment ago, of TCP and UDP alike.
 free_ports() {
 	python3 -c '
-import socket
-held = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_DGRAM)]
-for s in held:
-    s.bind(("127.0.0.1", 0))
-    print(s.getsockname()[1])'
+import socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(tcp.getsockname())
+        print(tcp.getsockname()[1])
+        held.append((tcp, udp))
+    except OSError:
+        pass' "${1:-3}"
 }
 
 line_goes_on() {
@@ -275,6 +282,90 @@ stall() {
 	update_vm new
 	guest_alive
 	stop_serial_client
+}
+
+# --- displays, the debugger's port, monitors on TCP ---
+
+@test "VNC on several displays, websocket and password; gdbstub; QMP and HMP on TCP" {
+	local ports display=$((RANDOM % 1000 + 3000))
+	mapfile -t ports < <(free_ports 4)
+	boot_guest -M $MACHINE -vnc ":$display,share=force-shared" -vnc "unix:$VM_DIR/vnc.sock,id=second" \
+		-vnc "127.0.0.1:$((display + 1)),id=third,websocket=${ports[0]},password=on" \
+		-gdb "tcp:127.0.0.1:${ports[1]}" -qmp "tcp:127.0.0.1:${ports[2]},server=on,wait=off" \
+		-monitor "tcp:127.0.0.1:${ports[3]},server=on,wait=off"
+	start_link viewer "127.0.0.1:$((5900 + display))"
+	wait_link 5 viewer RFB
+	start_knock any "127.0.0.1:$((5900 + display))" "RFB 003" 3
+	start_knock unix "$VM_DIR/vnc.sock" "RFB 003" 3
+	start_knock third "127.0.0.1:$((5900 + display + 1))" "RFB 003" 3
+	start_knock web "127.0.0.1:${ports[0]}" "HTTP/1.1" 3 'GET / HTTP/1.1\r\n\r\n'
+	start_link qmp "127.0.0.1:${ports[2]}"
+	send_link qmp '{"execute": "qmp_capabilities"}\n'
+	wait_link 5 qmp '"return"'
+	start_link hmp "127.0.0.1:${ports[3]}"
+	wait_link 5 hmp '(qemu)'
+	send_link hmp 'info stat'
+	wait_link 5 hmp 'info stat'
+
+	update_vm new
+	# A display's client is cut off, and said to be.
+	jq -e --arg it "client of tcp:127.0.0.1:$((5900 + display))" '.warnings == [] and any(.closed[]; .detail == $it)' <<<"$UPDATE_RESULT"
+	wait_for 5 grep -q eof "$VM_DIR/viewer.json"
+	send_link hmp 'us\n'
+	wait_link 5 hmp 'VM status: running'
+	send_link qmp '{"execute": "query-version", "id": "new"}\n'
+	wait_link 5 qmp '"id": "new"'
+	update_vm old
+	send_link qmp '{"execute": "query-version", "id": "old"}\n'
+	wait_link 5 qmp '"id": "old"'
+	send_link hmp 'info version\n'
+	wait_link 5 hmp '7.2'
+	[ "$(link_count qmp '"QMP"')" = 1 ]
+	[ "$(link_count hmp 'monitor - type')" = 1 ]
+
+	local name
+	for name in any unix third web; do
+		stop_knock "$name"
+	done
+	vm_ctl query-vnc-servers | jq -e 'length == 3 and (.[] | select(.id == "third") | .auth == "vnc" and (.server | length == 2))'
+	# A debugger that comes now stops the guest, and lets it go.
+	start_link gdb "127.0.0.1:${ports[1]}"
+	send_link gdb '+$?#3f'
+	wait_link 5 gdb 'T05'
+	send_link gdb '+$D;1#b0'
+	wait_link 5 gdb 'OK'
+	guest_alive
+}
+
+# A client's first message: it asks for the main channel (spice-protocol, spice/protocol.h: SpiceLinkHeader, SpiceLinkMess).
+SPICE_LINK='REDQ\x02\0\0\0\x02\0\0\0\x12\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\x12\0\0\0'
+
+@test "SPICE: on TCP and UNIX sockets the listener stays, with agent and mouse, and clients can come again at once" {
+	local ports inode agent=(-device virtio-serial-pci -chardev spicevmc,id=agent,name=vdagent
+		-device virtserialport,chardev=agent,name=com.redhat.spice.0)
+	mapfile -t ports < <(free_ports)
+	boot_guest -M $MACHINE -spice "port=${ports[0]},addr=127.0.0.1,disable-ticketing=on,agent-mouse=on" "${agent[@]}" -device qxl-vga
+	start_link viewer "127.0.0.1:${ports[0]}"
+	send_link viewer "$SPICE_LINK"
+	wait_link 5 viewer REDQ
+	start_knock tcp "127.0.0.1:${ports[0]}" REDQ 6 "$SPICE_LINK"
+	there_and_back spice_listens "${ports[0]}"
+	wait_for 5 grep -q eof "$VM_DIR/viewer.json"
+	stop_knock tcp
+	guest_alive
+	end_process "$VM_PID"
+
+	use_qemu old
+	boot_guest -M $MACHINE -spice "unix=on,addr=$VM_DIR/spice.sock,disable-ticketing=on" "${agent[@]}"
+	inode=$(stat -c %i "$VM_DIR/spice.sock")
+	start_knock unix "$VM_DIR/spice.sock" REDQ 6 "$SPICE_LINK"
+	there_and_back guest_alive
+	stop_knock unix
+	[ "$(stat -c %i "$VM_DIR/spice.sock")" = "$inode" ]
+}
+
+spice_listens() {
+	vm_ctl query-spice | jq -e --argjson port "$1" '.enabled and .port == $port'
 }
 
 # --- an update that fails ---

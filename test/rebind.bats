@@ -17,18 +17,6 @@ free_port() {
 
 has_ipv6() { grep -q '^0\{31\}1 ' /proc/net/if_inet6; }
 
-start_knock() {
-	start_background "$VM_DIR/$1.json" "$TOOLS/knock.py" "$2" "$3" ${4:+"$4"}
-	eval "KNOCK_$1=$!"
-	wait_for 5 grep -q ready "$VM_DIR/$1.json"
-}
-
-stop_knock() {
-	local pid=KNOCK_$1
-
-	stop_client "${!pid}" "$VM_DIR/$1.json"
-}
-
 # After three updates, one of them back: nothing of the process's knows where it was.
 three_updates() {
 	update_vm new

@@ -363,6 +363,19 @@ link_count() {
 	grep -acF -- "$2" "$VM_DIR/$1.link" || true
 }
 
+# start_knock NAME ADDRESS GREETING [DROPS [SAY]]: see tools/knock.py.
+start_knock() {
+	start_background "$VM_DIR/$1.json" "$TOOLS/knock.py" "${@:2}"
+	eval "KNOCK_$1=$!"
+	wait_for 5 grep -q ready "$VM_DIR/$1.json"
+}
+
+stop_knock() {
+	local pid=KNOCK_$1
+
+	stop_client "${!pid}" "$VM_DIR/$1.json"
+}
+
 start_pinger() {
 	start_background "$VM_DIR/ping.json" ip netns exec "$NETNS" "$TOOLS/pinger.py" "$@" "$GUEST_ADDRESS"
 	PING_PID=$!
