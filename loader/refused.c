@@ -86,6 +86,7 @@ static const struct rule rules[] = {
 	{ "device", "vhost-user-blk*", NULL, NULL, NULL }, /* loader/partners.c */
 	{ "device", "vhost-user-fs*", NULL, NULL,
 	  "vhost-user-fs: the files that virtiofsd has open for the guest would be lost: unmount it and unplug it" },
+	{ "device", "vhost-user-*", NULL, NULL, "a vhost-user device that is no disk cannot be handed over yet" },
 	{ "device", "vhost-*", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
 	{ "device", "vfio-*", NULL, NULL, "VFIO devices cannot be handed over yet" },
 	{ "device", "ivshmem-doorbell", NULL, NULL, "ivshmem-doorbell: its server would see a new peer" },

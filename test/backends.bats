@@ -113,6 +113,21 @@ refused() {
 	disk_was_whole
 }
 
+@test "vhost-user-blk, plugged in while the guest ran" {
+	start_storage qemu-storage-daemon
+	boot_linux -M pc-q35-7.2,memory-backend=ram0 -accel tcg -device pcie-root-port,id=port0 "${VHOST_ARGS[@]:0:2}"
+	start_serial_client
+	vm_ctl "$(jq -nc --arg path "$VM_DIR/vhost.sock" '{execute: "chardev-add", arguments: {id: "vhost0", backend: {type: "socket",
+		data: {server: false, addr: {type: "unix", data: {path: $path}}}}}}')"
+	vm_ctl '{"execute": "device_add", "arguments": {"driver": "vhost-user-blk-pci", "id": "disk0", "chardev": "vhost0", "bus": "port0"}}'
+	wait_serial 30 'DISK ok'
+	update_vm new
+	disk_goes_on
+	update_vm old
+	disk_goes_on
+	disk_was_whole
+}
+
 @test "vhost-user-fs: refused by name" {
 	mkdir "$VM_DIR/shared"
 	start_background "$VM_DIR/virtiofsd.log" /usr/lib/qemu/virtiofsd --socket-path="$VM_DIR/fs.sock" \
@@ -240,6 +255,8 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	fails update_vm new
 	tpm_is_well
 	vm_runs old
+	end_process "$SWTPM_PID"
+	refused '^1 of 1 TPMs have lost their emulator'
 	stop_serial_client
 }
 

@@ -4,7 +4,8 @@
  *
  *   C <n> <uptime>           every 100 ms
  *   RAM ok <passes>          a pattern in RAM (ram_mib=, 64) was checked once more and partly rewritten
- *   DISK ok <records>        every second: numbered, checksummed records were written to /dev/vda and read back
+ *   DISK ok <records>        every second: numbered, checksummed records were written to /dev/vda and read back; the
+ *                            disk may come later
  *   RAM BAD ..., DISK BAD ...
  * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each
  * warning or error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back
@@ -184,8 +185,15 @@ static void *use_disk(void *unused)
 	uint64_t size = 0, places;
 
 	(void)unused;
-	if (fd < 0 || !record || !found || ioctl(fd, BLKGETSIZE64, &size) || size < RECORD_SIZE) {
+	if (fd < 0)
 		say("DISK none");
+	/* One may be plugged in later. */
+	while (fd < 0) {
+		pause_ms(TICK_MS);
+		fd = open("/dev/vda", O_RDWR | O_DIRECT);
+	}
+	if (!record || !found || ioctl(fd, BLKGETSIZE64, &size) || size < RECORD_SIZE) {
+		say("DISK BAD no records fit");
 		return NULL;
 	}
 	places = size / RECORD_SIZE < RECORDS_MAX ? size / RECORD_SIZE : RECORDS_MAX;
@@ -240,6 +248,9 @@ static void tell_warnings(void)
 	log[length > 0 ? length : 0] = 0;
 	for (char *line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
 		if (*line != '<' || (strtoul(line + 1, NULL, 10) & 7) > 4)
+			continue;
+		/* The host was busy for a moment; no more is in it. */
+		if (strstr(line, "hrtimer: interrupt took"))
 			continue;
 		count++;
 		say("KERNEL %.150s", line);

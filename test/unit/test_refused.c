@@ -57,7 +57,7 @@ static void test_refused(void)
 		{ "-nic", "socket,listen=:1234", "lose its peer" },
 		{ "-netdev", "stream,id=n,addr.type=unix", "lose its peer" },
 		{ "-device", "vhost-user-fs-pci,chardev=c,tag=t", "virtiofsd" },
-		{ "-device", "vhost-user-gpu-pci,chardev=c", "vhost" },
+		{ "-device", "vhost-user-gpu-pci,chardev=c", "vhost-user device that is no disk" },
 		{ "-device", "{\"driver\": \"vfio-pci\", \"host\": \"0:0\"}", "VFIO" },
 		{ "-device", "usb-host,hostbus=1", "usb-host" },
 		{ "-device", "guid=auto,driver=vmgenid", "vmgenid" },
