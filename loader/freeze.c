@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "images.h"
 #include "qmp.h"
+#include "ringbufs.h"
 #include "vm.h"
 #include "wire.h"
 
@@ -224,6 +225,19 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 	return rc ? rc : images_check_inactive(deadline_ns, reasons);
 }
 
+/**
+ * freeze_ringbufs() - take what ring buffers hold out of them
+ * @f:		 after freeze_save(): what a stop prints is in them
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what went wrong
+ *
+ * Return: 0 or a negative errno.
+ */
+int freeze_ringbufs(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
+{
+	return ringbufs_take(&f->ringbufs, deadline_ns, reasons);
+}
+
 /* Our own "stop" and "cont" are nobody's business, unless the guest is to stay stopped. */
 static void drop_own_events(const struct freeze *f, struct wire *w)
 {
@@ -364,6 +378,9 @@ void freeze_undo(struct freeze *f, bool running)
 	uint64_t deadline = qmp_in_ms(30000);
 	int rc = 0;
 
+	if (f->ringbufs && ringbufs_give_back(f->ringbufs, deadline))
+		log_error("what ring buffers held could not be put back");
+	f->ringbufs = NULL;
 	if (running && f->stopped)
 		go_on(deadline);
 	else if (f->saved)

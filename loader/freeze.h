@@ -24,6 +24,7 @@
  * @stopped:  "stop" was sent to a running guest
  * @saved:    device state was written, and the block nodes are inactive
  * @stop_is_shown: the guest is to stay stopped, so users are told that it is
+ * @ringbufs: what was read out of ring buffers, or NULL
  * @state_fd: memfd with the saved state, or -1
  */
 struct freeze {
@@ -33,6 +34,7 @@ struct freeze {
 	bool stopped;
 	bool saved;
 	bool stop_is_shown;
+	json_t *ringbufs;
 	int state_fd;
 };
 
@@ -40,6 +42,7 @@ int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns
 int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
 int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_ringbufs(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_collect(struct freeze *f);
 void freeze_undo(struct freeze *f, bool running);
 const struct wire *freeze_pending(const struct freeze *f, int fd);

@@ -24,6 +24,7 @@
 #include "pins.h"
 #include "probe.h"
 #include "ramblocks.h"
+#include "ringbufs.h"
 #include "threads.h"
 
 #define STATE_BYTES (8u << 20)
@@ -520,6 +521,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = put_fds(h, f, plan);
 	if (!rc)
 		rc = put_fdsets(h, plan);
+	ringbufs_put(&h->w, f->ringbufs);
 	if (!rc)
 		rc = make_stream(h, f->state_fd);
 	put_shim(h);

@@ -62,8 +62,6 @@ static const struct rule rules[] = {
 	{ CHARACTER, ANY, "telnet", "on", "a telnet character device has a session that cannot be handed over" },
 	{ CHARACTER, "telnet", NULL, NULL, "a telnet character device has a session that cannot be handed over" },
 	{ CHARACTER, ANY, "tn3270", "on", "a tn3270 character device has a session that cannot be handed over" },
-	{ CHARACTER, "ringbuf", NULL, NULL, "a ring buffer character device would lose its contents: use a file" },
-	{ CHARACTER, "memory", NULL, NULL, "a ring buffer character device would lose its contents: use a file" },
 	{ CHARACTER, "parallel", NULL, NULL, "a port of the host's cannot be handed over yet" },
 	{ CHARACTER, "parport", NULL, NULL, "a port of the host's cannot be handed over yet" },
 	{ CHARACTER, "serial", NULL, NULL, "a port of the host's cannot be handed over yet" },

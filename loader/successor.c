@@ -45,6 +45,7 @@
 #include "qmp.h"
 #include "ramblocks.h"
 #include "result.h"
+#include "ringbufs.h"
 #include "rollback.h"
 #include "service.h"
 #include "stdout.h"
@@ -253,6 +254,8 @@ static int prepare(char error[QMP_ERROR_MAX])
 	wait_for_connections();
 	mux_use_up_greeting(deadline);
 	hold_output_back();
+	if (ringbufs_restore(vm.cpr_state, deadline, error))
+		return -EIO;
 	if (load(error) || !is_paused(error))
 		return -EIO;
 	vm_mark(JOURNAL_LOADED);

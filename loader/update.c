@@ -245,7 +245,8 @@ static void freeze_and_exec(struct attempt *a)
 		return;
 	}
 	f->stop_is_shown = a->h.hold;
-	if (freeze_stop(f, a->h.running, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons))
+	if (freeze_stop(f, a->h.running, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons) ||
+	    freeze_ringbufs(f, deadline, &a->reasons))
 		return;
 	rc = freeze_collect(f);
 	if (rc) {

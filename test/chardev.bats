@@ -368,6 +368,47 @@ spice_listens() {
 	vm_ctl query-spice | jq -e --argjson port "$1" '.enabled and .port == $port'
 }
 
+# --- ring buffers ---
+
+@test "-chardev ringbuf: what it holds is there after an update, and after one that fails" {
+	SERIAL_ARGS=(-chardev "socket,id=serial0,path=$VM_SERIAL,server=on,wait=off" -serial chardev:serial0)
+	boot_guest -M $MACHINE -chardev ringbuf,id=ring,size=1048576 -device isa-serial,chardev=ring -chardev ringbuf,id=empty
+	local data
+	data=$(head -c 300000 /dev/urandom | base64 -w 0)
+	ring_write "$data"
+	there_and_back guest_alive
+	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json --binary "$(broken_qemu)" "$VM_PID" >"$VM_DIR/failed.json" && false
+	jq -e '.outcome == "failed"' "$VM_DIR/failed.json"
+	[ "$(ring_read ring)" = "$data" ]
+	[ "$(ring_read ring)" = "" ]
+	[ "$(ring_read empty)" = "" ]
+	ring_write "$data"
+	update_vm new
+	[ "$(ring_read ring)" = "$data" ]
+}
+
+# It passes for a QEMU until it is the successor (test/programs/fakeqemu.c).
+broken_qemu() {
+	mkdir -p "$VM_DIR/fake"
+	cp "$CPRSHIM_BUILDDIR/test/programs/fakeqemu" "$VM_DIR/fake/qemu-system-x86_64"
+	echo "$QEMU_NEW" >"$VM_DIR/fake/real"
+	echo exit >"$VM_DIR/fake/mode"
+	echo "$VM_DIR/fake/qemu-system-x86_64"
+}
+
+ring_write() {
+	local at
+
+	# In pieces that a command line has room for; each is whole bytes.
+	for ((at = 0; at < ${#1}; at += 100000)); do
+		do_qmp ringbuf-write "{device: \"ring\", data: \"${1:at:100000}\", format: \"base64\"}"
+	done
+}
+
+ring_read() {
+	do_qmp ringbuf-read "{device: \"$1\", size: 4000000, format: \"base64\"}" | jq -r .
+}
+
 # --- an update that fails ---
 
 last_outcome() { update_history | jq -r 'last | .outcome'; }
