@@ -27,27 +27,31 @@
 #include "qmp.h"
 #include "vm.h"
 
+#define COMM_SIZE 16
+
 /* Programs that are known to take one client after the other. */
 static const char *const returning[] = { "qemu-storage-daemon" };
 
-/* File name of the program at a socket's other end, or "" where that is not known. */
-static void peer_program(int fd, char ret[NAME_MAX + 1])
+/*
+ * Name of the program at a socket's other end, as the kernel keeps it for anybody to see (proc(5), comm: 15 bytes), or
+ * "" where that is not known: it may be in a namespace of its own.
+ */
+static void peer_program(int fd, char ret[COMM_SIZE])
 {
 	struct ucred peer = { .pid = 0 };
 	socklen_t len = sizeof(peer);
-	char path[64], link[PATH_MAX];
+	char path[64];
 
 	ret[0] = '\0';
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.pid <= 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)peer.pid);
-	ssize_t n = readlink(path, link, sizeof(link) - 1);
-	link[n > 0 ? n : 0] = '\0';
-	char *deleted = strstr(link, " (deleted)"), *name = strrchr(link, '/');
-	if (deleted)
-		*deleted = '\0';
-	if (name)
-		snprintf(ret, NAME_MAX + 1, "%s", name + 1);
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)peer.pid);
+	int comm = real(open)(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = comm < 0 ? 0 : read(comm, ret, COMM_SIZE - 1);
+	if (comm >= 0)
+		real(close)(comm);
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
 }
 
 /* Does the command line have QEMU connect to this path again whenever the connection ends? */
@@ -69,11 +73,11 @@ static bool reconnects(const char *path)
 
 static bool is_known_to_return(int fd)
 {
-	char program[NAME_MAX + 1];
+	char program[COMM_SIZE];
 
 	peer_program(fd, program);
 	for (size_t i = 0; i < sizeof(returning) / sizeof(returning[0]); i++)
-		if (!strcmp(program, returning[i]))
+		if (!strncmp(program, returning[i], COMM_SIZE - 1))
 			return true;
 	return false;
 }

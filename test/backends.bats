@@ -59,7 +59,7 @@ refused() {
 @test "vhost-user-blk: a disk being written is whole after updates, running and paused, with requests under way" {
 	start_storage qemu-storage-daemon 60
 	boot_with_disk
-	local warnings
+	local warnings fds threads
 	warnings=$(guest_warnings)
 	update_vm new
 	disk_goes_on
@@ -67,8 +67,12 @@ refused() {
 	update_vm old
 	vm_ctl cont
 	disk_goes_on
+	fds=$(fd_count) threads=$(thread_count)
 	update_vm new
 	disk_goes_on
+	update_vm old
+	disk_goes_on
+	has_no_more_than "$fds" "$threads"
 	[ "$(guest_warnings)" = "$warnings" ]
 	uptime_is_steady
 	disk_was_whole
@@ -258,6 +262,24 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	end_process "$SWTPM_PID"
 	refused '^1 of 1 TPMs have lost their emulator'
 	stop_serial_client
+}
+
+@test "a process that is killed in the middle of an update: disk and TPM are with the guest in the new one" {
+	start_storage qemu-storage-daemon
+	start_swtpm --terminate
+	export CPRSHIM_FAULT=init-kill
+	boot_with_tpm tpm-tis "${VHOST_ARGS[@]}" -machine memory-backend=ram0
+	wait_serial 20 'DISK ok'
+	local pid=$VM_PID
+	fails update_by_ctl --binary "$QEMU_NEW"
+	jq -e '.reasons[0] | test("was killed")' <<<"$UPDATE_RESULT"
+	VM_PID=$(jq .pid <<<"$UPDATE_RESULT")
+	STARTED+=("$VM_PID")
+	is_gone "$pid"
+	disk_goes_on
+	tpm_is_well
+	disk_was_whole
+	wait_for 5 is_gone "$SWTPM_PID"
 }
 
 # A terminal that says to every command that it does not know it passes for a TPM.
