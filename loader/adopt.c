@@ -395,7 +395,7 @@ static char **prepare_main(const struct cprstate *state)
 		.more = fdset_arguments(state),
 		.helper_taps = helper_taps(),
 	};
-	char **argv = all ? argv_without(all, changes_is_removed) : NULL;
+	char **argv = all ? argv_without(all, changes_is_removed, changes_has_value) : NULL;
 	char **out = argv && what.readconfig && what.more ? argv_for_successor(argv, &what) : NULL;
 	free(argv);
 	free(all);

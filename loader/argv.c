@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "optvalue.h"
+#include "values.h"
 
 /** argv_names_vmm() - is this the name of a QEMU system emulator? */
 bool argv_names_vmm(const char *path)
@@ -432,11 +433,74 @@ static char *rewritten(char *const argv[], size_t at, const struct argv_successo
 }
 
 /**
- * argv_without() - a copy without what was taken out while the VM ran, to be freed, or NULL
- * @argv:	the user's
- * @is_removed: is it one of these? Kinds are those of argv_makes()
+ * argv_get() - what an option says about a key
+ * @argv:   the user's
+ * @option: "device", "drive" ..., without its dash
+ * @id:	    name of what the option makes
+ * @key:    the key
+ * @ret:    the value, cut to @size
  */
-char **argv_without(char *const argv[], bool (*is_removed)(const char *kind, const char *id))
+bool argv_get(char *const argv[], const char *option, const char *id, const char *key, char *ret, size_t size)
+{
+	char made[256];
+
+	for (size_t n = 0; argv_value(argv, option, n); n++)
+		if (optvalue_get(argv_value(argv, option, n), "id", made, sizeof(made)) && !strcmp(made, id))
+			return optvalue_get(argv_value(argv, option, n), key, ret, size);
+	return false;
+}
+
+/** argv_is_cdrom() - is this the drive that -cdrom makes: number 2 on IDE (softmmu/vl.c), two to a bus, or one on AHCI */
+bool argv_is_cdrom(char *const argv[], const char *drive)
+{
+	return argv_has(argv, "cdrom") && (!strcmp(drive, "ide1-cd0") || !strcmp(drive, "ide2-cd0"));
+}
+
+static char *without_key(const char *value, const char *key)
+{
+	const char *const keys[] = { key, NULL };
+
+	if (value[0] != '{')
+		return optvalue_without(value, keys);
+	json_t *object = json_loads(value, 0, NULL);
+	json_object_del(object, key);
+	char *out = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	return out;
+}
+
+/*
+ * A drive whose medium was changed begins empty: the first one may be gone. An empty one takes no options that are about
+ * its medium (blockdev.c:blockdev_init).
+ */
+static char *without_medium(const char *option, const char *value, bool (*has_value)(const char *kind, const char *id))
+{
+	static const char *const about_medium[] = { "file",	    "format",	      "driver",		 "cache",
+						    "cache.direct", "cache.no-flush", "cache.writeback", "aio",
+						    "snapshot",	    "readonly",	      "read-only",	 "discard",
+						    "locking",	    "file.locking",   "detect-zeroes",	 "copy-on-read",
+						    "file.driver",  "auto-read-only", "file.filename",	 NULL };
+	char made[256];
+
+	if (is_option(option, "drive") && optvalue_get(value, "id", made, sizeof(made)) &&
+	    has_value(VALUES_DRIVE_MEDIUM, made))
+		return optvalue_without(value, about_medium);
+	if (is_option(option, "device") && optvalue_get(value, "id", made, sizeof(made)) &&
+	    has_value(VALUES_DEVICE_MEDIUM, made))
+		return without_key(value, "drive");
+	return (char *)value;
+}
+
+/**
+ * argv_without() - a copy without what was taken out while the VM ran
+ * @argv:	the user's
+ * @is_removed: was this taken out? Kinds are those of argv_makes()
+ * @has_value:	was this set anew? Kinds are those of values.h
+ *
+ * Return: to be freed, but for what it points to, or NULL.
+ */
+char **argv_without(char *const argv[], bool (*is_removed)(const char *kind, const char *id),
+		    bool (*has_value)(const char *kind, const char *id))
 {
 	size_t n = 0, out_n = 0;
 	char made[256];
@@ -447,10 +511,19 @@ char **argv_without(char *const argv[], bool (*is_removed)(const char *kind, con
 	for (size_t i = 0; out && i < n; i++) {
 		const char *kind = i ? made_by(argv[i], argv[i + 1], made, sizeof(made)) : NULL;
 
-		if (kind && is_removed(kind, made))
+		if (kind && is_removed(kind, made)) {
 			i++;
-		else
+		} else if (i && argv[i + 1] && is_option(argv[i], "cdrom") &&
+			   (has_value(VALUES_DRIVE_MEDIUM, "ide1-cd0") || has_value(VALUES_DRIVE_MEDIUM, "ide2-cd0"))) {
+			out[out_n++] = (char *)"-drive";
+			out[out_n++] = (char *)"index=2,media=cdrom"; /* as -cdrom has it */
+			i++;
+		} else {
 			out[out_n++] = argv[i];
+			if (kind && argv[i + 1])
+				out[out_n++] = without_medium(argv[i], argv[i + 1], has_value);
+			i += kind != NULL;
+		}
 	}
 	return out;
 }

@@ -34,12 +34,15 @@ bool argv_has(char *const argv[], const char *option);
 bool argv_mentions(char *const argv[], const char *text);
 const char *argv_value(char *const argv[], const char *option, size_t nth);
 bool argv_makes(char *const argv[], const char *kind, const char *id);
+bool argv_get(char *const argv[], const char *option, const char *id, const char *key, char *ret, size_t size);
+bool argv_is_cdrom(char *const argv[], const char *drive);
 bool argv_makes_part(char *const argv[], const char *node);
 size_t argv_dangling(char *const argv[], bool (*is_removed)(const char *kind, const char *id), size_t from,
 		     const char **ret_option, const char **ret_kind, char *ret_id, size_t size);
 bool argv_forbids_affinity(char *const argv[]);
 char **argv_with(char *const argv[], const char *const extra[]);
-char **argv_without(char *const argv[], bool (*is_removed)(const char *kind, const char *id));
+char **argv_without(char *const argv[], bool (*is_removed)(const char *kind, const char *id),
+		    bool (*has_value)(const char *kind, const char *id));
 char **argv_for_successor(char *const argv[], const struct argv_successor *what);
 
 #endif

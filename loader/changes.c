@@ -571,14 +571,52 @@ void changes_set_command(const struct change *c, const char *command)
 	pthread_mutex_unlock(&lock);
 }
 
-/** changes_set_value() - a value that was found by query; NULL for @command: it has none any more */
+/** changes_set_value() - a value that was found by query */
 void changes_set_value(const char *kind, const char *id, const char *command)
 {
 	pthread_mutex_lock(&lock);
 	drop(find(CHANGE_VALUE, kind, id));
-	if (command)
-		add(CHANGE_VALUE, kind, id, command, true);
+	if (!command || add(CHANGE_VALUE, kind, id, command, true))
+		log_warn("%s %s: no memory to remember it", kind, id);
 	pthread_mutex_unlock(&lock);
+}
+
+/** changes_has_value() - was such a value set? */
+bool changes_has_value(const char *kind, const char *id)
+{
+	pthread_mutex_lock(&lock);
+	bool has = find(CHANGE_VALUE, kind, id) != NULL;
+	pthread_mutex_unlock(&lock);
+	return has;
+}
+
+/** changes_added_drive() - was the drive added while the VM ran, with this file (NULL: without one)? */
+bool changes_added_drive(const char *id, const char *file)
+{
+	pthread_mutex_lock(&lock);
+	const struct change *c = find(CHANGE_ADDED, "drive", id);
+	bool has = c && (file ? strstr(c->command, file) != NULL : !strstr(c->command, "file="));
+	pthread_mutex_unlock(&lock);
+	return has;
+}
+
+/** changes_get() - what the command that added a device says about a key. Return: false where it was not added. */
+bool changes_get(const char *device, const char *key, char *ret, size_t size)
+{
+	pthread_mutex_lock(&lock);
+	const struct change *c = find(CHANGE_ADDED, "device", device);
+	json_t *command = c ? json_loads(c->command, 0, NULL) : NULL;
+	pthread_mutex_unlock(&lock);
+	const json_t *arguments = json_object_get(command, "arguments");
+	const char *value = json_string_value(json_object_get(arguments, key));
+	const char *line = json_string_value(json_object_get(arguments, "command-line"));
+
+	if (line ? !optvalue_get(line, key, ret, size) : !value)
+		snprintf(ret, size, "%s", "");
+	else if (value)
+		snprintf(ret, size, "%s", value);
+	json_decref(command);
+	return command != NULL;
 }
 
 /** changes_was_deleted() - did QEMU say in this program that the device is gone? */

@@ -57,18 +57,39 @@ static void add_chardevs(struct lines *l, uint64_t deadline)
 	json_decref(list);
 }
 
+/**
+ * entities_limits() - the I/O limits of a drive as its line has them, to be freed; "" where it has none
+ * @inserted: of query-block
+ */
+char *entities_limits(const json_t *inserted)
+{
+	static const char *const prefixes[] = { "", "_rd", "_wr" };
+	static const char *const suffixes[] = { "", "_max", "_max_length" };
+	char *text = calloc(1, 2048), *at = text, key[64];
+	bool any = false;
+
+	for (size_t i = 0; text && i < 18; i++) {
+		snprintf(key, sizeof(key), "%s%s%s", i < 9 ? "bps" : "iops", prefixes[i % 9 / 3], suffixes[i % 3]);
+		json_int_t value = json_integer_value(json_object_get(inserted, key));
+
+		/* The length of a burst is 1 where nothing was said. */
+		if (!value)
+			continue;
+		any |= i % 3 != 2;
+		at += snprintf(at, 96, "%s%s=%" JSON_INTEGER_FORMAT, at > text ? " " : "", key, value);
+	}
+	if (text && !any)
+		*text = '\0';
+	return text;
+}
+
 static void add_limits(struct lines *l, const char *drive, const json_t *inserted)
 {
-	static const char *const names[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr" };
-	json_int_t limit[6], sum = 0;
-	char text[256];
+	char *text = entities_limits(inserted);
 
-	for (size_t i = 0; i < 6; i++)
-		sum += limit[i] = json_integer_value(json_object_get(inserted, names[i]));
-	snprintf(text, sizeof(text), "bps %lld/%lld/%lld iops %lld/%lld/%lld", limit[0], limit[1], limit[2], limit[3],
-		 limit[4], limit[5]);
-	if (sum)
+	if (text && *text)
 		add(l, "I/O limits of drive", drive, text);
+	free(text);
 }
 
 static void add_block(struct lines *l, uint64_t deadline)
@@ -218,4 +239,17 @@ bool entities_has(const char *list, const char *kind, const char *id)
 			return true;
 	}
 	return false;
+}
+
+/** entities_has_line() - is there one of this kind and name of which this is said? */
+bool entities_has_line(const char *list, const char *kind, const char *id, const char *more)
+{
+	char *line = NULL;
+	bool found = false;
+	int len = asprintf(&line, "%s %s %s", kind, id, more);
+
+	if (len >= 0)
+		found = times(list, line, (size_t)len) > 0;
+	free(line);
+	return found;
 }

@@ -8,6 +8,7 @@
 #ifndef CPRSHIM_LOADER_ENTITIES_H
 #define CPRSHIM_LOADER_ENTITIES_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,8 @@ typedef void entities_fn(const char *line, size_t len, void *opaque);
 
 char *entities_query(uint64_t deadline_ns);
 void entities_differ(const char *in, const char *other, entities_fn *fn, void *opaque);
+char *entities_limits(const json_t *inserted);
+bool entities_has_line(const char *list, const char *kind, const char *id, const char *more);
 bool entities_has(const char *list, const char *kind, const char *id);
 
 #endif

@@ -14,6 +14,7 @@
 #include "placement.h"
 #include "qmp.h"
 #include "refused.h"
+#include "values.h"
 #include "vm.h"
 
 #define NAME_MAX_BYTES 1024
@@ -99,6 +100,14 @@ static bool any_added(const struct comparison *c, const char *kind, const char *
 	return false;
 }
 
+static bool any_medium(const struct comparison *c)
+{
+	for (size_t i = 0; i < c->known_count; i++)
+		if (c->known[i].what == CHANGE_VALUE && !strcmp(c->known[i].kind, VALUES_DRIVE_MEDIUM))
+			return true;
+	return false;
+}
+
 static bool names_node(const json_t *options, const char *name)
 {
 	const char *mine = json_string_value(json_object_get(options, "node-name"));
@@ -132,13 +141,22 @@ static bool node_was_added(const struct comparison *c, const char *name)
 	return found;
 }
 
+static bool has_other_medium(const char *drive)
+{
+	return changes_has_value(VALUES_DRIVE_MEDIUM, drive) || changes_has_value(VALUES_DEVICE_MEDIUM, drive);
+}
+
 static bool is_known_new(const struct comparison *c, const struct entity *e)
 {
 	char device[NAME_MAX_BYTES];
 
 	if (is(e, "block node"))
-		return e->id[0] == '(' ? any_added(c, "block node", "") || any_added(c, "drive", "")
+		return e->id[0] == '(' ? any_added(c, "block node", "") || any_added(c, "drive", "") || any_medium(c)
 				       : node_was_added(c, e->id);
+	if (is(e, VALUES_LIMITS))
+		return changes_has_value(VALUES_LIMITS, e->id);
+	if (is(e, "drive") && has_other_medium(e->id))
+		return true;
 	if (is(e, "drive"))
 		return added(c, "drive", e->id) || added(c, "device", device_of_drive(e->id, device, sizeof(device)));
 	if (is(e, "number of CPUs"))
@@ -152,6 +170,10 @@ static bool is_known_gone(const struct comparison *c, const struct entity *e)
 {
 	char device[NAME_MAX_BYTES];
 
+	if (is(e, VALUES_LIMITS))
+		return changes_has_value(VALUES_LIMITS, e->id) || !entities_has(c->now, "drive", e->id);
+	if (is(e, "drive") && has_other_medium(e->id))
+		return true;
 	/* Something of that name is still there: it was changed, or made anew otherwise. */
 	if (e->id[0] != '(' && !is(e, "number of CPUs") && entities_has(c->now, e->kind, e->id))
 		return added(c, e->kind, e->id) != NULL;
@@ -264,13 +286,15 @@ static void check_added(struct comparison *c, uint64_t deadline)
 /* What stays on the command line must not name what is left out of it. */
 static void check_references(struct reasons *reasons)
 {
+	char **argv = argv_without(vm.argv, changes_is_removed, changes_has_value);
 	const char *user, *missing;
 	char id[NAME_MAX_BYTES];
+	size_t at = 1;
 
-	for (size_t from = 1;
-	     (from = argv_dangling(vm.argv, changes_is_removed, from, &user, &missing, id, sizeof(id)));)
+	while (argv && (at = argv_dangling(argv, changes_is_removed, at, &user, &missing, id, sizeof(id))))
 		reasons_add(reasons, "%s %s was removed after the start, but -%s on the command line needs it", missing,
 			    id, user);
+	free(argv);
 }
 
 /**
@@ -285,6 +309,8 @@ void hotplug_check(uint64_t deadline_ns, struct reasons *reasons)
 	struct comparison c = { .before = vm.entities, .now = entities_query(deadline_ns) };
 	struct reasons found = REASONS_INIT;
 
+	if (c.before)
+		values_check(c.before, deadline_ns, &found);
 	if (!c.before || !c.now || changes_copy(&c.known, &c.known_count)) {
 		reasons_add(reasons, "QEMU's devices could not be listed");
 		free((void *)c.now);
@@ -345,15 +371,16 @@ int hotplug_replay(uint64_t deadline_ns, char *error, struct reasons *warnings)
 		snprintf(error, QMP_ERROR_MAX, "%s", strerror(-rc));
 		return rc;
 	}
-	for (size_t i = 0; i < n && !rc; i++)
-		if (list[i].what == CHANGE_ADDED) {
-			rc = run(&list[i], deadline_ns, why);
-			if (rc)
-				snprintf(error, QMP_ERROR_MAX, "%s %s could not be added again: %.400s", list[i].kind,
-					 list[i].id, why);
-		}
-	for (size_t i = 0; i < n && !rc; i++)
-		if (list[i].what == CHANGE_VALUE && run(&list[i], deadline_ns, why))
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].what != CHANGE_ADDED || !run(&list[i], deadline_ns, why))
+			continue;
+		if (!rc)
+			snprintf(error, QMP_ERROR_MAX, "%s %s could not be added again: %.400s", list[i].kind,
+				 list[i].id, why);
+		rc = -EIO;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (list[i].what == CHANGE_VALUE && *list[i].command && run(&list[i], deadline_ns, why))
 			reasons_add(warnings, "%s %s was not set again: %s", list[i].kind, list[i].id, why);
 	changes_free(list, n);
 	return rc;

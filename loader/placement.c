@@ -10,6 +10,7 @@
 
 #include "optvalue.h"
 #include "qmp.h"
+#include "values.h"
 
 #define LINE "command-line"
 
@@ -199,6 +200,9 @@ char *placement_pin(const struct change *change, uint64_t deadline_ns)
 	json_t *json = json_loads(change->command, 0, NULL), *arguments = json_object_get(json, "arguments");
 	bool known = arguments != NULL;
 
+	/* A removable drive whose medium was changed begins empty. */
+	if (known && !strcmp(change->kind, "device") && changes_has_value(VALUES_DEVICE_MEDIUM, change->id))
+		json_object_del(arguments, "drive");
 	if (known && !strcmp(change->kind, "device"))
 		known = pin_device(arguments, change->id, deadline_ns);
 	else if (known && !strcmp(change->kind, "network"))

@@ -228,6 +228,23 @@ static void hold_output_back(void)
 	}
 }
 
+/*
+ * What was added and set at run time. On the way back there is nowhere else to go: the device state tells whether it
+ * fits.
+ */
+static int replay(char error[QMP_ERROR_MAX])
+{
+	if (!changes_any())
+		return 0;
+	int rc = hotplug_replay(deadline, error, &warnings);
+	if (!rc)
+		rc = hotplug_compare(vm.entities, deadline, error);
+	if (!rc || vm.journal->attempt == 1)
+		return rc;
+	reasons_add(&warnings, "%s", error);
+	return 0;
+}
+
 /* Everything up to the commit mark. */
 static int prepare(char error[QMP_ERROR_MAX])
 {
@@ -240,8 +257,7 @@ static int prepare(char error[QMP_ERROR_MAX])
 	vm_mark(JOURNAL_UP);
 	if (set_capabilities(true, error) || announce_nothing(error))
 		return -EIO;
-	if (changes_any() &&
-	    (hotplug_replay(deadline, error, &warnings) || hotplug_compare(vm.entities, deadline, error)))
+	if (replay(error))
 		return -EIO;
 	if (ramblocks_remap(vm.cpr_state, deadline, &reasons)) {
 		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));

@@ -26,13 +26,15 @@ inventory() {
 	vm_ctl '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral"}}' | jq -c 'map(.name) | sort'
 	vm_ctl '{"execute": "qom-list", "arguments": {"path": "/objects"}}' | jq -c 'map(.name) | sort'
 	vm_ctl query-chardev | jq -c 'map(.label) | sort'
-	vm_ctl query-block | jq -c 'map({device, qdev, node: .inserted."node-name", file: .inserted.file, iops: .inserted.iops,
+	vm_ctl query-block | jq -c 'map({device, qdev: (.qdev | sub("^/machine/unattached/.*"; "unattached")),
+		node: (.inserted."node-name" // "none" | sub("#.*"; "unnamed")), file: .inserted.file, iops: .inserted.iops,
 		tray: .tray_open}) | sort'
 	vm_ctl query-named-block-nodes | jq -c 'map(select(."node-name"[0:1] != "#") | {node: ."node-name", drv, ro, file}) | sort'
 	vm_ctl query-memory-devices | jq -c .
 	vm_ctl query-hotpluggable-cpus | jq -c 'map([.props, ."qom-path" != null])'
 	vm_ctl query-pci | jq -c 'def devices: .[] | [.bus, .slot, .function, .qdev_id, .id.vendor, .id.device],
 		(.pci_bridge.devices // [] | devices); [.[].devices | devices]'
+	hmp "info usb"
 	hmp "info network" | sed 's/,model=.*macaddr/ macaddr/'
 }
 
@@ -83,4 +85,93 @@ has_no_device() { ! has_device "$1"; }
 	updated_alike old
 	stop_serial_client
 	stop_qmp_client
+}
+
+@test "a DIMM, a CPU, USB devices, a port of virtio-serial with its client, an iothread" {
+	boot_guest -M pc-q35-7.2,accel=tcg -m 256,slots=4,maxmem=1G -smp 1,maxcpus=3 \
+		-device qemu-xhci,id=usb -device virtio-serial-pci,id=serials \
+		-object memory-backend-ram,id=cold,size=64M -device pc-dimm,memdev=cold,id=colddimm
+	start_serial_client
+	do_qmp object-add '{"qom-type": "memory-backend-ram", id: "warm", size: 134217728}'
+	do_qmp device_add '{driver: "pc-dimm", memdev: "warm", id: "dimm1"}'
+	do_qmp object-add '{"qom-type": "memory-backend-ram", id: "warm2", size: 67108864}'
+	do_qmp device_add '{driver: "pc-dimm", memdev: "warm2", id: "dimm2", slot: 3}'
+	do_qmp device_add '{driver: "qemu64-x86_64-cpu", id: "cpu2", "socket-id": 0, "core-id": 2, "thread-id": 0}'
+	do_qmp device_add '{driver: "usb-tablet", id: "tablet1"}'
+	do_qmp device_add '{driver: "usb-kbd", id: "keyboard"}'
+	do_qmp device_del '{id: "tablet1"}'
+	do_qmp object-add '{"qom-type": "iothread", id: "io1"}'
+	do_qmp chardev-add "{id: \"port1\", backend: {type: \"socket\", data: {server: true,
+		addr: {type: \"unix\", data: {path: \"$VM_DIR/port1.sock\"}}}}}"
+	do_qmp device_add '{driver: "virtserialport", chardev: "port1", id: "port1", name: "org.example.1"}'
+	start_link port1 "$VM_DIR/port1.sock"
+	updated_alike new
+	[ "$(vm_ctl query-cpus-fast | jq 'map(.props."core-id")' -c)" = '[0,2]' ]
+	do_qmp device_add '{driver: "usb-tablet", id: "tablet2"}'
+	updated_alike old
+	updated_alike new
+	stop_serial_client
+}
+
+@test "links, passwords, limits, properties and a balloon that were set" {
+	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
+	boot_guest -M pc -vnc "unix:$VM_DIR/vnc.sock,password=on" -device virtio-balloon-pci,id=balloon0 \
+		-netdev user,id=net0 -device virtio-net-pci,netdev=net0,id=nic0 -netdev hubport,id=net1,hubid=1 -device e1000,netdev=net1,id=nic1 \
+		-object throttle-group,id=group0,x-iops-total=100 \
+		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk0" -device virtio-blk-pci,drive=disk0,id=blk0
+	start_serial_client
+	do_qmp set_link '{name: "nic0", up: false}'
+	do_qmp set_link '{name: "nic1", up: false}'
+	do_qmp set_link '{name: "nic1", up: true}'
+	do_qmp set_password '{protocol: "vnc", password: "geheim"}'
+	do_qmp block_set_io_throttle '{device: "disk0", bps: 0, bps_rd: 0, bps_wr: 0, iops: 77, iops_rd: 0, iops_wr: 0, iops_max: 99}'
+	do_qmp qom-set '{path: "/machine/peripheral/balloon0", property: "guest-stats-polling-interval", value: 7}'
+	do_qmp qom-set '{path: "/objects/group0", property: "limits", value: {"iops-total": 55}}'
+	"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" falsch
+	local version
+	for version in new old; do
+		updated_alike "$version"
+		vm_ctl query-block | jq -e '.[0].inserted | .iops == 77 and .iops_max == 99'
+		[ "$(do_qmp qom-get '{path: "/machine/peripheral/balloon0", property: "guest-stats-polling-interval"}')" = 7 ]
+		[ "$(do_qmp qom-get '{path: "/objects/group0", property: "limits"}' | jq '."iops-total"')" = 55 ]
+		hmp 'info virtio-status /machine/peripheral/nic0/virtio-backend' >"$VM_DIR/nic0.log"
+		"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+		fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" falsch
+		fails grep -r geheim "$VM_DIR/shim.log" <(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID")
+	done
+	do_qmp block_set_io_throttle '{device: "disk0", bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0}'
+	do_qmp set_link '{name: "nic0", up: true}'
+	updated_alike new
+	vm_ctl query-block | jq -e '.[0].inserted | .iops == 0'
+	stop_serial_client
+}
+
+@test "media that were changed and ejected, their first files gone" {
+	local n
+	for n in 1 2 3 4; do
+		qemu-img create -q -f raw "$VM_DIR/cd$n.iso" ${n}M
+	done
+	boot_guest -M pc -cdrom "$VM_DIR/cd1.iso" -device virtio-scsi-pci \
+		-drive "file=$VM_DIR/cd2.iso,if=none,id=cd2,media=cdrom,readonly=on,cache=none,format=raw" -device scsi-cd,drive=cd2,id=drive2 \
+		-blockdev "{\"driver\": \"file\", \"filename\": \"$VM_DIR/cd3.iso\", \"node-name\": \"cd3\", \"read-only\": true}" \
+		-device '{"driver": "scsi-cd", "drive": "cd3", "id": "drive3"}' -device scsi-cd,id=drive4
+	start_serial_client
+	do_qmp blockdev-change-medium "{device: \"ide1-cd0\", filename: \"$VM_DIR/cd4.iso\", format: \"raw\"}"
+	do_qmp eject '{id: "drive2", force: true}'
+	do_qmp blockdev-close-tray '{id: "drive2"}'
+	do_qmp blockdev-open-tray '{id: "drive3", force: true}'
+	do_qmp blockdev-remove-medium '{id: "drive3"}'
+	do_qmp blockdev-del '{"node-name": "cd3"}'
+	do_qmp blockdev-add "{driver: \"file\", \"node-name\": \"later\", filename: \"$VM_DIR/cd4.iso\", \"read-only\": true}"
+	do_qmp blockdev-insert-medium '{id: "drive3", "node-name": "later"}'
+	do_qmp blockdev-close-tray '{id: "drive3"}'
+	rm "$VM_DIR/cd1.iso" "$VM_DIR/cd2.iso" "$VM_DIR/cd3.iso"
+	updated_alike new
+	do_qmp eject '{device: "ide1-cd0", force: true}'
+	do_qmp blockdev-change-medium "{id: \"drive2\", filename: \"$VM_DIR/cd4.iso\", format: \"raw\"}"
+	updated_alike old
+	vm_ctl query-block | jq -e 'map(.inserted.file // "none" | sub(".*/"; "")) | sort == ["cd4.iso", "cd4.iso", "none", "none"]'
+	updated_alike new
+	stop_serial_client
 }
