@@ -357,8 +357,9 @@ int decoy_switch(struct decoy *d)
 
 	if (decoy_flags < 0 || real_flags < 0 || cloexec < 0)
 		return -errno;
-	/* A blocking one would hold up the thread that polls it, and with it every monitor. */
-	if ((decoy_flags & O_NONBLOCK) && !(real_flags & O_NONBLOCK) && !is_udp(d))
+	/* A blocking one would hold up the thread that was woken for the decoy, and with it every monitor. */
+	d->blocking = (decoy_flags & O_NONBLOCK) && !(real_flags & O_NONBLOCK) && !is_udp(d);
+	if (d->blocking)
 		real(fcntl)(d->real, F_SETFL, real_flags | O_NONBLOCK);
 	d->placed = false;
 	if (real(dup3)(d->real, d->number, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0) {
@@ -378,6 +379,8 @@ int decoy_switch(struct decoy *d)
 void decoy_done(struct decoy *d)
 {
 	forget(d);
+	if (d->blocking)
+		real(fcntl)(d->real, F_SETFL, real(fcntl)(d->real, F_GETFL) & ~O_NONBLOCK);
 	d->peer = slots_close(d->peer);
 	d->real = slots_close(d->real);
 }

@@ -30,6 +30,7 @@
  * @peer:   other end of the decoy; -1 for a listener
  * @placed: the decoy stands under @number (a switched one does not)
  * @full:   what QEMU wrote into it is junk of ours
+ * @blocking: the real one blocked before the switch, and does again after decoy_done()
  * @queue:  a tap's: the last TUNSETQUEUE request, which waits for the switch; 0 where there was none
  * @addr:   a decoy listener's address
  * @addr_len: its length
@@ -41,6 +42,7 @@ struct decoy {
 	int peer;
 	bool placed;
 	bool full;
+	bool blocking;
 	short queue;
 	struct sockaddr_un addr;
 	socklen_t addr_len;

@@ -411,6 +411,21 @@ has_no_more_than() {
 	wait_for 20 at_most thread_count "$2"
 }
 
+# take_state NAME: the state of the process, as tools/vmstate.py describes it, into $VM_DIR/NAME.state.
+take_state() {
+	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" | "$TOOLS/vmstate.py" take "$VM_PID" >"$VM_DIR/$1.state"
+}
+
+# state_is NAME: soon the state is as it was then. What differs is printed.
+state_is() {
+	wait_for 20 state_now_is "$1" || state_now_is "$1"
+}
+
+state_now_is() {
+	take_state now
+	"$TOOLS/vmstate.py" compare "$VM_DIR/$1.state" "$VM_DIR/now.state"
+}
+
 # --- updates ---
 
 # update_count: how many updates the VM has been through, failed and refused ones included.
