@@ -14,6 +14,7 @@
 #include "../shim/slots.h"
 #include "fault.h"
 #include "images.h"
+#include "interrupts.h"
 #include "qmp.h"
 #include "ringbufs.h"
 #include "vm.h"
@@ -173,6 +174,10 @@ int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct rea
 		return -EIO;
 	}
 	vm_mark(JOURNAL_STOPPED);
+	if (interrupts_repeat(deadline_ns)) {
+		reasons_add(reasons, "the disks' interrupts could not be repeated");
+		return -EIO;
+	}
 	return expect_paused(deadline_ns, reasons);
 }
 

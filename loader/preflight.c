@@ -19,6 +19,7 @@
 #include "../shim/table.h"
 #include "clock.h"
 #include "hotplug.h"
+#include "interrupts.h"
 #include "ondisk.h"
 #include "partners.h"
 #include "qmp.h"
@@ -188,6 +189,7 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	check_bitmaps(deadline, reasons);
 	hotplug_check(deadline, reasons);
 	check_capabilities(reasons);
+	interrupts_check(deadline, reasons);
 	int rc = preflight_plan(plan, deadline, reasons);
 	ondisk_check(plan, reasons);
 	if (rc)

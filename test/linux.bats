@@ -149,9 +149,8 @@ disk_test() {
 	disk_test raw cache=none,aio=native -object iothread,id=io0 -device virtio-blk-pci,drive=disk0,iothread=io0
 }
 
-# Not in an iothread: there, Debian's QEMU 10.0.2 without the shim loses completions of io_uring at a plain stop and cont.
-@test "raw disk, cache=none, aio=io_uring" {
-	disk_test raw cache=none,aio=io_uring -device virtio-blk-pci,drive=disk0
+@test "raw disk, cache=none, aio=io_uring, in an iothread" {
+	disk_test raw cache=none,aio=io_uring -object iothread,id=io0 -device virtio-blk-pci,drive=disk0,iothread=io0
 }
 
 @test "qcow2 disk, cache=none, aio=threads, in an iothread, discard" {
