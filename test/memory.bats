@@ -5,6 +5,7 @@
 # The bare-metal guest writes a word into each page above 32 MiB and looks for it afterwards.
 
 load lib/common
+load lib/linuxguest
 
 setup() {
 	setup_vm_dir
@@ -211,4 +212,152 @@ policies() { awk '{ count[$2]++ } END { for (policy in count) print policy, coun
 	grep -q '^prefer' <<<"$before"
 	through_updates --file "$VM_DIR/ram"
 	diff <(echo "$before") <(policies)
+}
+
+# --- memory of devices ---
+
+# ram_fd BLOCK: the descriptor that holds the memory of a RAM block
+ram_fd() {
+	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" |
+		jq --arg name "$1" '(.data // .).ram[] | select(.name == $name or (.name | endswith("/" + $name))) | .fd'
+}
+
+# address_of ID: where the guest sees a memory device
+address_of() {
+	vm_ctl query-memory-devices | jq --arg id "$1" '.[].data | select(.id == $id) | .memaddr // .addr'
+}
+
+# write_memory FILE TEXT: at its first MiB
+write_memory() { printf '%s' "$2" | dd of="$1" bs=1M seek=1 conv=notrunc status=none; }
+
+# guest_sees ID TEXT: what QEMU has mapped there for the guest, not what a file holds
+guest_sees() {
+	local address
+
+	address=$(address_of "$1")
+	vm_ctl "{\"execute\": \"pmemsave\", \"arguments\": {\"val\": $((address + (1 << 20))), \"size\": ${#2}, \"filename\": \"$VM_DIR/seen\"}}"
+	[ "$(cat "$VM_DIR/seen")" = "$2" ]
+}
+
+@test "DIMM, NVDIMM, virtio-pmem and ivshmem: each has its contents, and a file stays shared" {
+	local file name
+	for file in nv ro pmem; do
+		truncate -s 64M "$VM_DIR/$file"
+		write_memory "$VM_DIR/$file" "$file at first"
+	done
+	boot_guest -M "$MACHINE,nvdimm=on" -m 128,slots=4,maxmem=4G \
+		-object memory-backend-ram,id=dimm,size=128M,prealloc=on -device pc-dimm,id=dev-dimm,memdev=dimm \
+		-object "memory-backend-file,id=nv,share=on,pmem=off,mem-path=$VM_DIR/nv,size=64M" \
+		-device nvdimm,id=dev-nv,memdev=nv,label-size=128K \
+		-object "memory-backend-file,id=ro,share=on,readonly=on,mem-path=$VM_DIR/ro,size=64M" \
+		-device nvdimm,id=dev-ro,memdev=ro,unarmed=on \
+		-object "memory-backend-file,id=pmem,share=on,mem-path=$VM_DIR/pmem,size=64M" \
+		-device virtio-pmem-pci,id=dev-pmem,memdev=pmem \
+		-object memory-backend-memfd,id=shm,size=64M -device ivshmem-plain,memdev=shm,master=on
+	write_memory "/proc/$VM_PID/fd/$(ram_fd dimm)" "dimm at first"
+	write_memory "/proc/$VM_PID/fd/$(ram_fd shm)" "shm at first"
+	start_watching --file "$VM_DIR/nv" --file "$VM_DIR/ro" --file "$VM_DIR/pmem"
+	for to in new old; do
+		update_vm "$to"
+		for name in dimm nv ro pmem; do
+			guest_sees "dev-$name" "$name at first"
+		done
+		[ "$(dd "if=/proc/$VM_PID/fd/$(ram_fd shm)" bs=1M skip=1 count=1 status=none | tr -d '\0')" = "shm at first" ]
+	done
+	memory_never_doubled
+	write_memory "$VM_DIR/nv" "nv since then"
+	write_memory "$VM_DIR/pmem" "pmem since then"
+	guest_sees dev-nv "nv since then"
+	guest_sees dev-pmem "pmem since then"
+	guest_alive
+}
+
+mib_of_block() { echo $(($(stat -L -c %b "/proc/$VM_PID/fd/$(ram_fd "$1")") / 2048)); }
+
+# request MIB: that much of the virtio-mem device is to be plugged in
+request() {
+	vm_ctl "{\"execute\": \"qom-set\", \"arguments\": {\"path\": \"vm0\", \"property\": \"requested-size\", \"value\": $(($1 << 20))}}"
+	wait_for 60 has_plugged "$1"
+}
+
+has_plugged() {
+	[ "$(vm_ctl query-memory-devices | jq '.[] | select(.type == "virtio-mem") | .data.size')" = $(($1 << 20)) ]
+}
+
+@test "virtio-mem in a file of the user's: what is plugged in stays in use, and more and less can be" {
+	LINUX_APPEND="memhp_default_state=online_movable"
+	truncate -s 512M "$VM_DIR/ram"
+	boot_linux -M "$MACHINE" -m 256,maxmem=2G \
+		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=mem0,size=512M" \
+		-device virtio-mem-pci,id=vm0,memdev=mem0,requested-size=128M
+	start_serial_client
+	wait_for 60 has_plugged 128
+	[ "$(ask touch USED)" = "USED ok" ]
+	[ "$(mib_of_block mem0)" -gt 64 ]
+	start_watching --file "$VM_DIR/ram"
+	for to in new old; do
+		update_vm "$to"
+		has_plugged 128
+		let_guest_work 1
+		[ "$(ask touch USED)" = "USED ok" ]
+	done
+	memory_never_doubled
+	request 384
+	[ "$(ask touch USED)" = "USED ok" ]
+	request 0
+	[ "$(mib_of_block mem0)" -lt 8 ]
+	let_guest_work 1
+	[ "$(guest_status bad)" = 0 ]
+	stop_serial_client
+}
+
+# --- what cannot be, and updates that fail ---
+
+refused_for() {
+	fails update_vm new
+	jq -e --arg why "$1" '.outcome == "refused" and (.reasons | length == 1) and (.reasons[0] | test($why))' <<<"$UPDATE_RESULT"
+}
+
+@test "refused by name: a private mapping of the user's file, and one that was deleted or replaced" {
+	truncate -s "${MIB}M" "$VM_DIR/ram"
+	backend "memory-backend-file,share=off,mem-path=$VM_DIR/ram"
+	refused_for 'RAM block ram0 is a private mapping.*share=on'
+	end_process "$VM_PID"
+	backend "memory-backend-file,share=on,mem-path=$VM_DIR/ram"
+	mv "$VM_DIR/ram" "$VM_DIR/ram.old"
+	refused_for "$VM_DIR/ram is open, but not found any more"
+	truncate -s "${MIB}M" "$VM_DIR/ram"
+	refused_for "$VM_DIR/ram is another file now"
+	mv "$VM_DIR/ram.old" "$VM_DIR/ram"
+	update_vm new
+	guest_alive
+}
+
+@test "a failed update leaves preallocated, locked and huge memory as it was, and no descriptor" {
+	take_huge_pages 32
+	truncate -s 64M "$VM_DIR/ram"
+	export CPRSHIM_FAULT=load
+	boot_guest -M "$MACHINE" -accel tcg,tb-size=64 -m 192 -overcommit mem-lock=on \
+		-object memory-backend-memfd,hugetlb=on,prealloc=on,id=m0,size=64M -numa node,memdev=m0 \
+		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=m1,size=64M" -numa node,memdev=m1 \
+		-object memory-backend-ram,prealloc=on,id=m2,size=64M,host-nodes=0,policy=bind -numa node,memdev=m2
+	start_serial_client
+	fill
+	local locked before
+	locked=$(maps_of memfd Locked)
+	before=$(policies)
+	fails update_vm new
+	wait_for 5 has_no_child
+	take_state once
+	start_watching --file "$VM_DIR/ram"
+	fails update_vm new
+	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = failed ]
+	is_whole
+	memory_never_doubled
+	wait_for 5 has_no_child
+	state_is once
+	[ "$(maps_of memfd Locked)" = "$locked" ]
+	[ "$(policies)" = "$before" ]
+	guest_alive
+	stop_serial_client
 }
