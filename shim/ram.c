@@ -32,8 +32,8 @@
  * number tells each from what takes it back.
  */
 #define ADVICE_KEPT (3u << MADV_DONTFORK | 3u << MADV_MERGEABLE | 3u << MADV_HUGEPAGE | 3u << MADV_DONTDUMP)
-_Static_assert(MADV_DOFORK == (MADV_DONTFORK ^ 1) && MADV_UNMERGEABLE == (MADV_MERGEABLE ^ 1) &&
-		       MADV_NOHUGEPAGE == (MADV_HUGEPAGE ^ 1) && MADV_DODUMP == (MADV_DONTDUMP ^ 1),
+_Static_assert(MADV_DOFORK == (MADV_DONTFORK | 1) && MADV_UNMERGEABLE == (MADV_MERGEABLE | 1) &&
+		       MADV_NOHUGEPAGE == (MADV_HUGEPAGE | 1) && MADV_DODUMP == (MADV_DONTDUMP | 1),
 	       "advice comes in pairs");
 
 static struct ram_map maps[RAM_MAPS];
