@@ -361,6 +361,7 @@ static int make_stream(struct handover *h, int saved_fd)
 	if (!rc)
 		rc = stream_check_saved(buf + room, saved);
 	if (!rc) {
+		stream_renumber(buf + room, saved, "slirp");
 		memmove(buf + prefix, buf + room + STREAM_HEADER, saved - STREAM_HEADER);
 		stream_suffix(suffix);
 		memcpy(buf + prefix + saved - STREAM_HEADER, suffix, sizeof(suffix));

@@ -136,6 +136,30 @@ static void progress(const struct attempt *a, const char *stage, const char *tex
 	control_progress(a->request->requester, stage, text);
 }
 
+static long version_number(const char *version)
+{
+	const char *dot = strchr(version, '.');
+
+	return strtol(version, NULL, 10) * 100 + (dot ? strtol(dot + 1, NULL, 10) : 0);
+}
+
+/*
+ * Before 8.2 QEMU does not tell the states of several user networks apart (net/slirp.c:net_slirp_init), and takes none
+ * but the first from one that does.
+ */
+static void check_user_networks(struct attempt *a)
+{
+	if (!*a->h.target.version || version_number(a->h.target.version) >= 802 ||
+	    version_number(vm.binary.version) < 802)
+		return;
+	char *text = qmp_hmp(&qmp_private, "info network", qmp_in_ms(STEP_MS));
+	const char *at = text ? strstr(text, ",type=user,") : NULL;
+	if (at && strstr(at + 1, ",type=user,"))
+		reasons_add(&a->reasons, "QEMU %s cannot load the state of more than one user network",
+			    a->h.target.version);
+	free(text);
+}
+
 /* Everything that is looked at while the guest runs. */
 static void check(struct attempt *a)
 {
@@ -153,6 +177,7 @@ static void check(struct attempt *a)
 	progress(a, "probe", "starting the replacement for a moment");
 	check_binary(a);
 	check_way_back(a);
+	check_user_networks(a);
 }
 
 static struct attempt *begin(const struct update_request *request)

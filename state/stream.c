@@ -59,6 +59,53 @@ int stream_check_saved(const uint8_t *saved, size_t len)
 	return 0;
 }
 
+/* The instance of a section of this name that begins here, or NULL. All sections but the first follow a footer. */
+static uint8_t *find_instance(uint8_t *saved, size_t len, size_t at, const char *name)
+{
+	size_t n = strlen(name), instance = at + 6 + n;
+
+	if (instance + 8 > len || saved[at] != SECTION_FULL || saved[at + 5] != n ||
+	    memcmp(saved + at + 6, name, n) != 0)
+		return NULL;
+	if (at != STREAM_HEADER && (at < STREAM_HEADER + FOOTER_BYTES || saved[at - FOOTER_BYTES] != SECTION_FOOTER))
+		return NULL;
+	return saved + instance;
+}
+
+/**
+ * stream_renumber() - give sections of one name the numbers that a QEMU that has just started gives
+ * @saved: what xen-save-devices-state wrote; changed
+ * @len:   its length
+ * @name:  of sections that QEMU numbers as they are made
+ *
+ * Newer QEMUs give each new one a number above all that there are, so that one that is gone leaves a gap
+ * (migration/savevm.c:calculate_new_instance_id); older ones number none. Sections stand in the order in which they were
+ * made, and so are made again.
+ *
+ * Return: how many there are that are numbered.
+ */
+size_t stream_renumber(uint8_t *saved, size_t len, const char *name)
+{
+	uint32_t count = 0;
+	bool numbered = false;
+
+	for (size_t at = STREAM_HEADER; at < len; at++) {
+		uint8_t *instance = find_instance(saved, len, at, name);
+
+		numbered |= instance && get_be32(instance);
+	}
+	for (size_t at = STREAM_HEADER; numbered && at < len; at++) {
+		uint8_t *instance = find_instance(saved, len, at, name);
+
+		if (!instance)
+			continue;
+		for (int byte = 0; byte < 4; byte++)
+			instance[byte] = (uint8_t)(count >> (24 - 8 * byte));
+		count++;
+	}
+	return count;
+}
+
 static int put_blocks(struct codec_writer *w, const struct stream_block *blocks, size_t count)
 {
 	uint64_t sum = 0;

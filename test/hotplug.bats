@@ -113,6 +113,21 @@ has_no_device() { ! has_device "$1"; }
 	stop_serial_client
 }
 
+@test "user networks that came and went" {
+	use_qemu new
+	boot_guest -M pc-i440fx-7.2 -netdev user,id=net0
+	start_serial_client
+	do_qmp netdev_add '{type: "user", id: "net1"}'
+	do_qmp device_add '{driver: "e1000", netdev: "net1", id: "nic1"}'
+	run ! update_vm old
+	update_history | jq -e 'last | .reasons[0] | test("more than one user network")'
+	do_qmp netdev_del '{id: "net0"}'
+	# What is left is the second, by QEMU's count.
+	updated_alike new
+	updated_alike old
+	stop_serial_client
+}
+
 @test "links, passwords, limits, properties and a balloon that were set" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	boot_guest -M pc -vnc "unix:$VM_DIR/vnc.sock,password=on" -device virtio-balloon-pci,id=balloon0 \

@@ -106,11 +106,33 @@ static void test_saved(void)
 	ok(stream_check_saved(saved, 0) == -EBADMSG, "nothing is refused");
 }
 
+static void test_renumber(void)
+{
+	/* A section of that name with instance 2, its footer, a false one in its data, and one with instance 5. */
+	static const uint8_t before[] = { 'Q', 'E', 'V', 'M', 0, 0, 0,	  3, 0x04, 0, 0,    0, 9, 2,   'n', 'c', 0,
+					  0,   0,   2,	 0,   0, 0, 1,	  4, 0,	   0, 0,    0, 2, 'n', 'c', 0,	 0,
+					  0,   7,   0,	 0,   0, 1, 0x7e, 0, 0,	   0, 9,    4, 0, 0,   0,   8,	 2,
+					  'n', 'c', 0,	 0,   0, 5, 0,	  0, 0,	   1, 0x7e, 0, 0, 0,   8,   0 };
+	uint8_t copy[sizeof(before)];
+
+	memcpy(copy, before, sizeof(copy));
+	ok(stream_renumber(copy, sizeof(copy), "nc") == 2, "two sections are found");
+	ok(copy[19] == 0 && copy[56] == 1, "they are numbered from 0");
+	ok(copy[35] == 7, "what only looks like one is left alone");
+	memcpy(copy, before, sizeof(copy));
+	ok(stream_renumber(copy, sizeof(copy), "other") == 0 && !memcmp(copy, before, sizeof(copy)),
+	   "others are left alone");
+	copy[19] = copy[56] = 0;
+	ok(stream_renumber(copy, sizeof(copy), "nc") == 0 && copy[56] == 0,
+	   "where none is numbered, none gets a number");
+}
+
 int main(void)
 {
 	test_prefix();
 	test_refused();
 	test_suffix();
 	test_saved();
+	test_renumber();
 	return tap_done();
 }
