@@ -206,7 +206,10 @@ static void take(const struct watched *w, const char *id, json_t *command)
 			json_object_del(unplugging, id);
 		break;
 	case EFFECT_DELETE:
-		drop(find(CHANGE_ADDED, w->kind, id));
+		if (!find(CHANGE_ADDED, w->kind, id))
+			add(CHANGE_ADDED, w->kind, id, "", true);
+		if (find(CHANGE_ADDED, w->kind, id))
+			find(CHANGE_ADDED, w->kind, id)->gone = true;
 		break;
 	case EFFECT_UNPLUG:
 		json_object_set_new(unplugging, id, json_true());
@@ -641,11 +644,14 @@ bool changes_is_unplugging(const char *device)
 void changes_put(struct codec_writer *w)
 {
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (changes[i].gone)
+			continue;
 		cprstate_put_change(w, &(struct cpr_change){ .what = (uint32_t)changes[i].what,
 							     .kind = changes[i].kind,
 							     .id = changes[i].id,
 							     .command = changes[i].command });
+	}
 	pthread_mutex_unlock(&lock);
 }
 

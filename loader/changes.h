@@ -29,6 +29,7 @@ enum change_what {
  * @id:	  whose
  * @command: QMP, as JSON; "" of what was removed
  * @here: this program did it, no earlier one
+ * @gone: it was removed since; the command may be ""
  * @altered: its block graph was changed since it was made
  * @seq:  tells one change from a later one of the same thing
  */
@@ -38,6 +39,7 @@ struct change {
 	char *id;
 	char *command;
 	bool here;
+	bool gone;
 	bool altered;
 	uint64_t seq;
 };

@@ -177,12 +177,12 @@ static bool is_known_gone(const struct comparison *c, const struct entity *e)
 	/* Something of that name is still there: it was changed, or made anew otherwise. */
 	if (e->id[0] != '(' && !is(e, "number of CPUs") && entities_has(c->now, e->kind, e->id))
 		return added(c, e->kind, e->id) != NULL;
-	if (added(c, e->kind, e->id))
-		return true;
 	if (argv_makes(vm.argv, e->kind, e->id)) {
 		changes_remove(e->kind, e->id);
 		return true;
 	}
+	if (added(c, e->kind, e->id))
+		return true;
 	if (is(e, "network") || is(e, "drive"))
 		return !entities_has(c->now, "device", device_of_drive(e->id, device, sizeof(device))) &&
 		       (added(c, "device", device) || argv_makes(vm.argv, "device", device));
@@ -263,6 +263,14 @@ static void check_added(struct comparison *c, uint64_t deadline)
 			continue;
 		if (!entities_has(c->now, change->kind, change->id)) {
 			changes_forget(change);
+			continue;
+		}
+		if (change->gone) {
+			reasons_add(
+				c->reasons,
+				"%s %s was removed, but it is there: something still needs it, or it was added again "
+				"through a monitor that is not watched",
+				change->kind, change->id);
 			continue;
 		}
 		if (argv_makes(vm.argv, change->kind, change->id))

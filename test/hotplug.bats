@@ -5,6 +5,8 @@
 bats_require_minimum_version 1.5.0
 
 load lib/common
+load lib/linuxguest
+load lib/network
 
 setup() {
 	setup_vm_dir
@@ -52,6 +54,11 @@ has_device() {
 	do_qmp qom-list '{path: "/machine/peripheral"}' | jq -e --arg id "$1" 'any(.name == $id)' >/dev/null
 }
 has_no_device() { ! has_device "$1"; }
+
+# ran COMMAND: the Linux guest's shell has run it, well.
+ran() {
+	[ "$(ask "run $1" RAN)" = "RAN 0" ]
+}
 
 @test "a disk and a network card are added, removed, added again; updated twice" {
 	qemu-img create -q -f qcow2 "$VM_DIR/first.qcow2" 16M
@@ -110,6 +117,40 @@ has_no_device() { ! has_device "$1"; }
 	do_qmp device_add '{driver: "usb-tablet", id: "tablet2"}'
 	updated_alike old
 	updated_alike new
+	stop_serial_client
+}
+
+@test "through the human monitor on a socket; a command that failed is not given again" {
+	boot_guest -M pc -device virtio-scsi-pci,id=scsi0 -monitor "unix:$VM_DIR/hmp.sock,server=on,wait=off"
+	start_serial_client
+	start_link hmp "$VM_DIR/hmp.sock"
+	wait_link 5 hmp '(qemu)'
+	send_link hmp 'netdev_add user,id=net1\ndevice_add e1000,netdev=net1,id=nic1,mac=52:54:00:11:00:09\n'
+	send_link hmp 'device_add e1000,netdev=net1,id=nic1,mac=52:54:00:66:66:66\n'
+	send_link hmp 'object_add iothread,id=io1\nchardev-add null,id=late\ndrive_add 0 if=none,id=more,file=null-co://\n'
+	send_link hmp 'device_add scsi-hd,drive=more,id=hd1\n'
+	wait_for 5 has_device hd1
+	run ! do_qmp device_add '{driver: "scsi-hd", drive: "more", id: "hd1", lun: 6}'
+	updated_alike new
+	send_link hmp 'set_link nic1 off\ndevice_del hd1\nchardev-remove late\n'
+	wait_for 5 has_no_device hd1
+	updated_alike old
+	hmp 'info network' | grep -F 'macaddr=52:54:00:11:00:09'
+	stop_serial_client
+}
+
+@test "an unplug that the guest does not answer, devices without an id, and what others need are named" {
+	boot_guest -M pc -device e1000,id=nic0,netdev=net0 -netdev user,id=net0
+	start_serial_client
+	do_qmp device_add '{driver: "virtio-rng-pci"}'
+	do_qmp device_del '{id: "nic0"}'
+	do_qmp netdev_del '{id: "net0"}'
+	run ! update_by_ctl
+	UPDATE_RESULT=$(update_history | jq -c last)
+	jq -e '.reasons | length == 3 and any(test("^unplugging device nic0 is pending")) and
+		any(test("^unnamed device child<virtio-rng-pci> was added")) and any(test("^network net0 was removed, but it is there"))' \
+		<<<"$UPDATE_RESULT"
+	guest_alive
 	stop_serial_client
 }
 
@@ -189,4 +230,73 @@ has_no_device() { ! has_device "$1"; }
 	vm_ctl query-block | jq -e 'map(.inserted.file // "none" | sub(".*/"; "")) | sort == ["cd4.iso", "cd4.iso", "none", "none"]'
 	updated_alike new
 	stop_serial_client
+}
+
+# plugged_linux: a Linux guest in which the network card of the command line was replaced, and a disk was added.
+plugged_linux() {
+	make_netns
+	LINUX_APPEND=
+	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
+	boot_linux -M pc-q35-7.2 -accel tcg -smp 1,maxcpus=2 -device pcie-root-port,id=port1,chassis=1 \
+		-device pcie-root-port,id=port2,chassis=2 -device pcie-root-port,id=port3,chassis=3 \
+		-netdev "tap,id=net0,ifname=$TAP,script=no,downscript=no" -device virtio-net-pci,netdev=net0,id=nic0,bus=port1
+	start_serial_client
+	do_qmp device_del '{id: "nic0"}'
+	wait_for 20 has_no_device nic0
+	do_qmp netdev_del '{id: "net0"}'
+	do_qmp netdev_add "{type: \"tap\", id: \"net1\", ifname: \"$TAP\", script: \"no\", downscript: \"no\"}"
+	do_qmp device_add '{driver: "virtio-net-pci", netdev: "net1", id: "nic1", bus: "port2", mac: "52:54:00:11:00:02"}'
+	ran "until ip link set eth0 up; do sleep 0.1; done; ip address add $GUEST_ADDRESS/24 dev eth0"
+	do_qmp blockdev-add "{driver: \"qcow2\", \"node-name\": \"disk1\",
+		file: {driver: \"file\", filename: \"$VM_DIR/disk.qcow2\"}}"
+	do_qmp device_add '{driver: "virtio-blk-pci", drive: "disk1", id: "disk1", bus: "port1"}'
+	wait_serial 20 'DISK ok'
+	start_pinger --rate 200
+}
+
+nothing_was_lost() {
+	no_ping_lost 100
+	[ "$(guest_status bad)" = 0 ]
+	power_off
+	serial_was_whole
+	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
+	qemu-img check -q "$VM_DIR/disk.qcow2"
+}
+
+@test "Linux: a disk, a tap and a CPU are plugged in, a second disk comes, goes and comes again; updated between" {
+	qemu-img create -q -f raw "$VM_DIR/other.raw" 8M
+	plugged_linux
+	do_qmp device_add '{driver: "qemu64-x86_64-cpu", id: "cpu1", "socket-id": 0, "core-id": 1, "thread-id": 0}'
+	ran 'until echo 1 >/sys/devices/system/cpu/cpu1/online; do sleep 0.1; done'
+	hmp "drive_add 0 if=none,id=other,format=raw,file=$VM_DIR/other.raw" | grep OK
+	do_qmp device_add '{driver: "virtio-blk-pci", drive: "other", id: "disk2", bus: "port3"}'
+	ran 'until [ -b /dev/vdb ]; do sleep 0.1; done; echo first >/dev/vdb; sync'
+	updated_alike new
+	disk_goes_on
+	ran 'echo 3 >/proc/sys/vm/drop_caches; [ "$(head -n 1 /dev/vdb)" = first ]'
+	do_qmp device_del '{id: "disk2"}'
+	wait_for 20 has_no_device disk2
+	updated_alike old
+	ran '[ ! -b /dev/vdb ]'
+	do_qmp blockdev-add "{driver: \"file\", filename: \"$VM_DIR/other.raw\", \"node-name\": \"other\"}"
+	do_qmp device_add '{driver: "virtio-blk-pci", drive: "other", id: "disk2", bus: "port3"}'
+	ran 'until [ -b /dev/vdb ]; do sleep 0.1; done'
+	updated_alike new
+	updated_alike old
+	ran '[ "$(head -n 1 /dev/vdb)" = first ] && grep -q "processor.*1" /proc/cpuinfo'
+	disk_goes_on
+	nothing_was_lost
+}
+
+@test "Linux: a disk and a tap were plugged in, and an update fails: both go on in the old QEMU" {
+	export CPRSHIM_FAULT=load
+	plugged_linux
+	inventory >"$VM_DIR/before"
+	run ! update_vm new
+	update_history | jq -e 'last | .outcome == "failed"'
+	vm_runs old
+	disk_goes_on
+	inventory >"$VM_DIR/after"
+	diff "$VM_DIR/before" "$VM_DIR/after"
+	nothing_was_lost
 }

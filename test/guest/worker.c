@@ -9,7 +9,8 @@
  *   RAM BAD ..., DISK BAD ...
  * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each
  * warning or error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back
- * and freed), tpm <hex> (TPM <hex>: the answer of /dev/tpm0 to a command), poweroff.
+ * and freed), run <command> (RAN <status>: busybox's sh), tpm <hex> (TPM <hex>: the answer of /dev/tpm0 to a command),
+ * poweroff.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -301,6 +303,20 @@ static void ask_tpm(const char *hex)
 	say("TPM %s", n < 0 ? strerror(errno) : text);
 }
 
+static void run(const char *text)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (!child) {
+		setenv("PATH", "/bin", 1);
+		execl("/bin/busybox", "sh", "-c", text, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(child, &status, 0);
+	say("RAN %d", WEXITSTATUS(status));
+}
+
 static void command(const char *line)
 {
 	if (!strcmp(line, "status")) {
@@ -313,6 +329,8 @@ static void command(const char *line)
 	} else if (!strcmp(line, "flush")) {
 		sync();
 		say("FLUSHED");
+	} else if (!strncmp(line, "run ", 4)) {
+		run(line + 4);
 	} else if (!strncmp(line, "tpm ", 4)) {
 		ask_tpm(line + 4);
 	} else if (!strcmp(line, "poweroff")) {
