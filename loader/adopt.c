@@ -367,6 +367,15 @@ static int adopt_start(const struct cprstate *state, char **exec_argv, size_t ow
 	return rc;
 }
 
+/* What the old program knows and this one cannot. */
+static int adopt_more(const struct cprstate *state)
+{
+	struct start more;
+	int rc = start_adopt(&more, state, CPR_START_NEW);
+
+	return rc || !more.argv || vm.journal->attempt > 1 ? rc : start_add(&vm.binary.start, vm.argv[0], more.argv);
+}
+
 /* The user's arguments, and before them what a command has added to them. */
 static char **all_arguments(void)
 {
@@ -450,6 +459,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (!handover_find_args(exec_argv, &own, &shown))
 		rollback_now("the command did not give QEMU its own arguments, unchanged and last");
 	rc = adopt_start(state, exec_argv, own);
+	if (!rc)
+		rc = adopt_more(state);
 	if (rc)
 		rollback_now("the new program could not take over: %s", strerror(-rc));
 	looks_restore(exec_argv, shown);

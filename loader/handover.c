@@ -20,6 +20,7 @@
 #include "argv.h"
 #include "changes.h"
 #include "control.h"
+#include "guestcpu.h"
 #include "migparams.h"
 #include "pins.h"
 #include "probe.h"
@@ -79,7 +80,7 @@ static void put_start(struct codec_writer *w, uint32_t role, uint32_t kind, cons
 }
 
 /* How the running QEMU is started again, and by which command the next one is, where that is not simply a file. */
-static void put_starts(struct codec_writer *w, const struct start *back)
+static void put_starts(struct codec_writer *w, const struct start *back, const char *cpu)
 {
 	for (size_t i = 0; back->argv && back->argv[i]; i++)
 		put_start(w, CPR_START_OLD,
@@ -87,6 +88,11 @@ static void put_starts(struct codec_writer *w, const struct start *back)
 			  back->argv[i]);
 	for (size_t i = 0; back->envp && back->envp[i]; i++)
 		put_start(w, CPR_START_OLD, CPR_START_ENV, back->envp[i]);
+	/* What the new one is told besides, it is told by itself: a command may not know. */
+	if (cpu[0]) {
+		put_start(w, CPR_START_NEW, CPR_START_ARG, "-cpu");
+		put_start(w, CPR_START_NEW, CPR_START_ARG, cpu);
+	}
 	for (size_t i = 0; vm.configured_argv && vm.configured_argv[i]; i++)
 		put_start(w, CPR_START_CONFIGURED, CPR_START_ARG, vm.configured_argv[i]);
 }
@@ -95,7 +101,7 @@ static void put_program(struct handover *h)
 {
 	put_binary(&h->w, CPR_BINARY_OLD, &h->back);
 	put_binary(&h->w, CPR_BINARY_NEW, &h->target);
-	put_starts(&h->w, &h->back.start);
+	put_starts(&h->w, &h->back.start, h->target.cpu);
 	for (size_t i = 0; vm.argv[i]; i++)
 		cprstate_put_arg(&h->w, &(struct cpr_arg){ .text = vm.argv[i] });
 	for (size_t i = 0; vm.envp[i]; i++)
@@ -355,7 +361,7 @@ static int make_stream(struct handover *h, int saved_fd)
 	buf = malloc(room + saved + sizeof(suffix));
 	if (!buf)
 		return -ENOMEM;
-	int rc = stream_prefix(buf, room, vm.machine, blocks, count, &prefix);
+	int rc = stream_prefix(buf, room, vm.machine, guestcpu_page_bits(), blocks, count, &prefix);
 	if (!rc && pread(saved_fd, buf + room, saved, 0) != (ssize_t)saved)
 		rc = -EIO;
 	if (!rc)

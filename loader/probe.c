@@ -20,6 +20,7 @@
 #include "../shim/slots.h"
 #include "../state/elffile.h"
 #include "clock.h"
+#include "guestcpu.h"
 #include "pins.h"
 #include "qmp.h"
 #include "refused.h"
@@ -273,7 +274,8 @@ static void judge_answer(struct vm_binary *binary, pid_t child, const char *text
 	free(list);
 }
 
-static bool knows_machine(const json_t *machines, const char *name)
+/* The machine of this name, or NULL. */
+static const json_t *find_machine(const json_t *machines, const char *name)
 {
 	const json_t *machine;
 	size_t i;
@@ -282,9 +284,9 @@ static bool knows_machine(const json_t *machines, const char *name)
 		const char *known = json_string_value(json_object_get(machine, "name"));
 
 		if (known && !strcmp(known, name))
-			return true;
+			return machine;
 	}
-	return false;
+	return NULL;
 }
 
 static void take_version(struct vm_binary *binary, const json_t *answer)
@@ -297,6 +299,13 @@ static void take_version(struct vm_binary *binary, const json_t *answer)
 		 (int)json_integer_value(json_object_get(number, "minor")),
 		 (int)json_integer_value(json_object_get(number, "micro")));
 	snprintf(binary->package, sizeof(binary->package), "%s", package ? package : "");
+}
+
+/* It knows the machine; does it make the same of it? */
+static void check_guest(struct vm_binary *binary, const char *target, const json_t *machine, struct reasons *reasons)
+{
+	refused_versions(target, vm.binary.version, binary->version, reasons);
+	guestcpu_pin(json_string_value(json_object_get(machine, "default-cpu-type")), binary->cpu, sizeof(binary->cpu));
 }
 
 static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uint64_t deadline, struct reasons *reasons)
@@ -313,9 +322,11 @@ static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uin
 		take_version(binary, version);
 		if (strcmp(name, target) != 0)
 			reasons_add(reasons, "%s emulates %s, but the guest is %s", binary->path, name, target);
-		else if (!knows_machine(machines, vm.machine))
+		else if (!find_machine(machines, vm.machine))
 			reasons_add(reasons, "%s (QEMU %s) does not know the machine type %s", binary->path,
 				    binary->version, vm.machine);
+		else
+			check_guest(binary, target, find_machine(machines, vm.machine), reasons);
 	}
 	json_decref(version);
 	json_decref(arch);

@@ -2,6 +2,7 @@
 /* refused.c - options of QEMU's that cannot be updated yet; see refused.h. */
 #include "refused.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "argv.h"
@@ -207,6 +208,34 @@ void refused_additions(char *const argv[], struct reasons *reasons)
 				    argv[i]);
 		i += length > 1 && argv[i + 1] ? 1 : 0;
 	}
+}
+
+static int number_of(const char *version)
+{
+	int major = 0, minor = 0;
+
+	return sscanf(version, "%d.%d", &major, &minor) == 2 ? 100 * major + minor : 0;
+}
+
+/**
+ * refused_versions() - is a guest's state known not to go from one version to another?
+ * @target:   as query-target says it
+ * @from, @to: versions, such as "7.2.22"
+ * @reasons:  one sentence
+ *
+ * What is said here was tried with QEMU's own migration too (docs/compatibility.md); versions in between were not.
+ */
+void refused_versions(const char *target, const char *from, const char *to, struct reasons *reasons)
+{
+	static const char *const targets[] = { "aarch64", "ppc64", "riscv64" };
+	int a = number_of(from), b = number_of(to);
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+		if (!strcmp(target, targets[i]) && ((a && a <= 702 && b >= 1000) || (b && b <= 702 && a >= 1000)))
+			reasons_add(
+				reasons,
+				"a %s guest's state of QEMU %s cannot be loaded by QEMU %s, nor migrated to it: restart it",
+				target, from, to);
 }
 
 /**

@@ -13,6 +13,7 @@
 
 void refused_additions(char *const argv[], struct reasons *reasons);
 void refused_option(const char *option, const char *value, struct reasons *reasons);
+void refused_versions(const char *target, const char *from, const char *to, struct reasons *reasons);
 void refused_options(char *const argv[], struct reasons *reasons);
 bool refused_spawn(char *const argv[]);
 

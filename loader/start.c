@@ -205,6 +205,24 @@ int start_learn(struct start *ret, char *const argv[], size_t own)
 }
 
 /**
+ * start_add() - it is given more arguments, before the VM's own
+ * @s:	  how it is started
+ * @name: argv[0], where it is the file itself
+ * @args: the arguments, ended by NULL
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int start_add(struct start *s, const char *name, char *const args[])
+{
+	char *const alone[] = { (char *)name, NULL };
+	char **out = argv_with(s->argv ? s->argv : alone, (const char *const *)args);
+
+	if (out)
+		s->argv = out;
+	return out ? 0 : -ENOMEM;
+}
+
+/**
  * start_ends_in() - did a command pass its arguments on as they were, at the end?
  * @argv:    what has come
  * @args:    what the command was given
@@ -249,7 +267,7 @@ char **start_argv(const struct vm_binary *binary, int fd, const char *name, cons
  * start_adopt() - how one is started, from the CPR state
  * @ret:   its strings are the state's
  * @state: the state
- * @role:  CPR_START_OLD or CPR_START_CONFIGURED
+ * @role:  CPR_START_OLD, CPR_START_NEW or CPR_START_CONFIGURED
  *
  * Return: 0 or -ENOMEM.
  */

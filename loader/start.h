@@ -50,6 +50,7 @@ bool start_is_vmm(const char *called);
 bool start_is_script(int fd);
 int start_open_self(struct vm_binary *ret);
 int start_learn(struct start *ret, char *const argv[], size_t own);
+int start_add(struct start *s, const char *name, char *const args[]);
 bool start_ends_in(char *const argv[], char *const args[], size_t *ret_own);
 char **start_argv(const struct vm_binary *binary, int fd, const char *name, const char *const args[]);
 int start_adopt(struct start *ret, const struct cprstate *state, uint32_t role);

@@ -370,6 +370,9 @@ static void restore_signals(void *opaque)
 /* Lets the old program's memory go: it takes its time, on the holder's side, while the guest runs. */
 static void release_holder(void)
 {
+	/* What a command has left running may have the pipe too, and its end would not come. */
+	if (write(vm.cpr_state->shim[0].holder_fd, "", 1) < 0)
+		log_debug("the holder of the old memory is gone already");
 	slots_close(vm.cpr_state->shim[0].holder_fd);
 }
 

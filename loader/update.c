@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "control.h"
 #include "fault.h"
+#include "guestcpu.h"
 #include "handover.h"
 #include "images.h"
 #include "pins.h"
@@ -99,6 +100,7 @@ static void check_binary(struct attempt *a)
 
 	find_target(a, &about);
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
+	guestcpu_check(target ? target : "", &about);
 	if (!reasons_any(&about))
 		probe_run(&a->h.target, target ? target : "", &about);
 	free(target);

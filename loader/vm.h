@@ -27,6 +27,7 @@
  * @module_dir:	where its modules are, for QEMU_MODULE_DIR; "" to leave that to the binary
  * @firmware_dir: first directory to look for firmware in (-L), or ""
  * @preload:	libraries to load before any other, or ""
+ * @cpu:	for -cpu, where its default is not what the guest has; else ""
  * @start:	how it is started; @fd is -1 where that is by a command, and @path is QEMU's as soon as it is known
  */
 struct vm_binary {
@@ -37,6 +38,7 @@ struct vm_binary {
 	char module_dir[PATH_MAX];
 	char firmware_dir[PATH_MAX];
 	char preload[8192];
+	char cpu[128];
 	struct start start;
 };
 

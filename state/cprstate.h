@@ -31,6 +31,7 @@
 #define CPR_PIN_FIRMWARE 3u
 
 #define CPR_START_OLD	     0u /* the way back */
+#define CPR_START_NEW	     2u /* what the new one is told besides */
 #define CPR_START_CONFIGURED 1u /* what an update takes where nothing else is asked for */
 
 #define CPR_START_ARG	  1u

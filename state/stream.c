@@ -13,6 +13,7 @@
 #define VM_FILE_VERSION	  3U
 #define SECTION_START	  0x01
 #define SECTION_FULL	  0x04
+#define SUBSECTION	  0x05
 #define VMDESCRIPTION	  0x06
 #define CONFIGURATION	  0x07
 #define SECTION_FOOTER	  0x7e
@@ -127,11 +128,24 @@ static int put_blocks(struct codec_writer *w, const struct stream_block *blocks,
 	return 0;
 }
 
+/* migration/savevm.c:vmstate_target_page_bits */
+static void put_page_bits(struct codec_writer *w, uint32_t bits)
+{
+	static const char name[] = "configuration/target-page-bits";
+
+	put_be(w, SUBSECTION, 1);
+	put_be(w, sizeof(name) - 1, 1);
+	codec_put_raw(w, name, sizeof(name) - 1);
+	put_be(w, 1, 4); /* version */
+	put_be(w, bits, 4);
+}
+
 /**
  * stream_prefix() - what goes before the devices' sections, from the stream's first byte
  * @buf:     where it goes
  * @size:    room there
  * @machine: the machine class, such as "pc-q35-7.2"
+ * @page_bits: size of the guest's pages as a power of two, where the target has several; else 0
  * @blocks:  the RAM blocks that migrate
  * @count:   how many
  * @ret_len: bytes written
@@ -141,8 +155,8 @@ static int put_blocks(struct codec_writer *w, const struct stream_block *blocks,
  *
  * Return: 0, -EINVAL for a name or size that the format cannot hold, -ENOSPC.
  */
-int stream_prefix(uint8_t *buf, size_t size, const char *machine, const struct stream_block *blocks, size_t count,
-		  size_t *ret_len)
+int stream_prefix(uint8_t *buf, size_t size, const char *machine, uint32_t page_bits, const struct stream_block *blocks,
+		  size_t count, size_t *ret_len)
 {
 	struct codec_writer w = { .buf = buf, .size = size };
 
@@ -151,6 +165,8 @@ int stream_prefix(uint8_t *buf, size_t size, const char *machine, const struct s
 	put_be(&w, CONFIGURATION, 1);
 	put_be(&w, strlen(machine), 4);
 	codec_put_raw(&w, machine, strlen(machine));
+	if (page_bits)
+		put_page_bits(&w, page_bits);
 	put_be(&w, SECTION_START, 1);
 	put_be(&w, RAM_SECTION_ID, 4);
 	put_be(&w, 3, 1);

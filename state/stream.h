@@ -28,8 +28,8 @@ struct stream_block {
 
 int stream_check_saved(const uint8_t *saved, size_t len);
 size_t stream_renumber(uint8_t *saved, size_t len, const char *name);
-int stream_prefix(uint8_t *buf, size_t size, const char *machine, const struct stream_block *blocks, size_t count,
-		  size_t *ret_len);
+int stream_prefix(uint8_t *buf, size_t size, const char *machine, uint32_t page_bits, const struct stream_block *blocks,
+		  size_t count, size_t *ret_len);
 void stream_suffix(uint8_t buf[STREAM_SUFFIX]);
 
 #endif

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	for (char *at = text + strlen(text) + 1; at < text + size && count < BLOCKS; at += strlen(at) + 1)
 		blocks[count++] = (struct stream_block){ .name = at, .used = strlen(at) * 4096 };
-	if (!stream_prefix(buf, room, text, blocks, count, &len) && len > room)
+	if (!stream_prefix(buf, room, text, 0, blocks, count, &len) && len > room)
 		abort();
 	free(buf);
 	free(text);

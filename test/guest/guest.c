@@ -17,6 +17,7 @@
  *   t  write a word into every 4 KiB page of RAM above 32 MiB, beyond 4 GiB too: "P <pages>"
  *   v  check those words: "V ok <pages>" or "V BAD <pages> <first bad page frame>"
  *   a  counters of the secondary CPUs: "A <n> <n> ..."
+ * Built with -DPVH it has no multiboot header but Xen's note, which machine microvm wants, and gets no command line.
  * Command line (-append): seed=N hz=N kib=N (pattern size, 1024 at most 8192) aps (start the secondary CPUs)
  */
 #include <stdbool.h>
@@ -39,20 +40,26 @@ enum {
 	EXCEPTION_STUB = 5,
 };
 
+#ifdef PVH
+/* XEN_ELFNOTE_PHYS32_ENTRY (xen/interface/elfnote.h) */
+#define HEADER	    ".section .note.Xen, \"a\", @note\n.align 4\n.long 4, 4, 18\n.asciz \"Xen\"\n.long _start\n"
+#define INFORMATION "$no_information"
+#else
 /* Multiboot header: flags 3 = modules page aligned, memory map wanted. */
-__asm__(".section .multiboot, \"a\"\n"
-	".align 4\n"
-	".long 0x1badb002, 3, -(0x1badb002 + 3)\n"
-	".text\n"
-	".globl _start\n"
-	"_start:\n"
-	"	cli\n"
-	"	mov $stack_top, %esp\n"
-	"	push %ebx\n"
-	"	call guest_main\n"
-	".local stack\n"
-	".comm stack, 16384, 16\n"
-	".set stack_top, stack + 16384\n");
+#define HEADER	    ".section .multiboot, \"a\"\n.align 4\n.long 0x1badb002, 3, -(0x1badb002 + 3)\n"
+#define INFORMATION "%ebx"
+#endif
+
+__asm__(HEADER ".text\n"
+	       ".globl _start\n"
+	       "_start:\n"
+	       "	cli\n"
+	       "	mov $stack_top, %esp\n"
+	       "	push " INFORMATION "\n"
+	       "	call guest_main\n"
+	       ".local stack\n"
+	       ".comm stack, 16384, 16\n"
+	       ".set stack_top, stack + 16384\n");
 
 /*
  * Interrupts are let in only inside these two functions, and then the handler returns to the caller of the function
@@ -125,6 +132,9 @@ struct multiboot_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length,
 		mmap_addr;
 };
+
+/* Used by name in the assembly above. */
+__attribute__((used)) const struct multiboot_info no_information;
 
 struct multiboot_mmap {
 	uint32_t size;
@@ -568,6 +578,11 @@ __attribute__((used, noreturn)) void guest_main(const struct multiboot_info *inf
 	set_up_serial();
 	put_text("G cprshim test guest\n");
 	fill_slice(filled_slices++);
+#ifdef PVH
+	/* No firmware has let the 8259's interrupts through the local APIC: enable it, LINT0 as external interrupt. */
+	*(volatile uint32_t *)0xfee000f0 = 0x1ff;
+	*(volatile uint32_t *)0xfee00350 = 0x700;
+#endif
 	set_up_interrupts();
 	if (start_aps)
 		start_secondary_cpus();

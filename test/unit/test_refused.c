@@ -202,8 +202,45 @@ static void test_helpers(void)
 	ok(!optvalue_get(out[8], "br", value, sizeof(value)), "JSON: without the bridge");
 }
 
+/* How many reasons do these additions of a command's give? */
+static size_t additions(const char *a, const char *b, const char *c)
+{
+	char *argv[] = { (char *)"qemu-system-x86_64", (char *)a, (char *)b, (char *)c, NULL };
+	struct reasons reasons = REASONS_INIT;
+
+	refused_additions(argv, &reasons);
+	size_t n = json_array_size(reasons.list);
+	reasons_free(&reasons);
+	return n;
+}
+
+static size_t versions(const char *target, const char *from, const char *to)
+{
+	struct reasons reasons = REASONS_INIT;
+
+	refused_versions(target, from, to, &reasons);
+	size_t n = json_array_size(reasons.list);
+	reasons_free(&reasons);
+	return n;
+}
+
+static void test_commands(void)
+{
+	ok(!additions(NULL, NULL, NULL), "nothing is added");
+	ok(!additions("-L", "/d", "--enable-kvm"), "where files are and how the guest runs may be added");
+	ok(additions("-m", "17", NULL) == 1, "RAM may not; its size is no reason of its own");
+	ok(additions("-L", "/d", "-snapshot") == 1, "what comes after an argument is looked at");
+	ok(additions("disk.img", NULL, NULL) == 1, "nor may an image");
+	ok(versions("aarch64", "7.2.22", "10.0.2") == 1, "a state that does not go up");
+	ok(versions("riscv64", "10.0.2", "7.2.22") == 1, "nor down");
+	ok(!versions("aarch64", "10.0.2", "10.0.13") && !versions("x86_64", "7.2.22", "10.0.2") &&
+		   !versions("ppc64", "", "10.0.2"),
+	   "others do, or nobody knows");
+}
+
 int main(void)
 {
+	test_commands();
 	test_refused();
 	test_harmless();
 	test_values();

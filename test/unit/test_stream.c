@@ -24,17 +24,28 @@ static void test_prefix(void)
 	size_t len = 0;
 	bool all = true;
 
-	ok(stream_prefix(buf, sizeof(buf), "pc-q35-7.2", blocks, 2, &len) == 0 && len == whole &&
+	ok(stream_prefix(buf, sizeof(buf), "pc-q35-7.2", 0, blocks, 2, &len) == 0 && len == whole &&
 		   !memcmp(buf, expected, len),
 	   "the prefix is what it is to be, byte for byte");
-	ok(stream_prefix(buf, whole, "pc-q35-7.2", blocks, 2, &len) == 0, "it fits exactly");
+	ok(stream_prefix(buf, whole, "pc-q35-7.2", 0, blocks, 2, &len) == 0, "it fits exactly");
 	for (size_t size = 0; size < whole; size++) {
 		memset(buf, 0xa5, sizeof(buf));
-		all = all && stream_prefix(buf, size, "pc-q35-7.2", blocks, 2, &len) == -ENOSPC && buf[size] == 0xa5;
+		all = all && stream_prefix(buf, size, "pc-q35-7.2", 0, blocks, 2, &len) == -ENOSPC && buf[size] == 0xa5;
 	}
 	ok(all, "less room is said to be too little, and nothing is written beyond it");
-	ok(stream_prefix(buf, sizeof(buf), "m", NULL, 0, &len) == 0 && len == 8 + 6 + 17 + 8 + 8 + 5,
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, NULL, 0, &len) == 0 && len == 8 + 6 + 17 + 8 + 8 + 5,
 	   "no blocks are a list too");
+}
+
+static void test_page_bits(void)
+{
+	static const char expected[] = "\x07\0\0\0\1m\5\36configuration/target-page-bits\0\0\0\1\0\0\0\14\1";
+	uint8_t buf[256];
+	size_t len = 0;
+
+	ok(!stream_prefix(buf, sizeof(buf), "m", 12, NULL, 0, &len) &&
+		   !memcmp(buf + STREAM_HEADER, expected, sizeof(expected) - 1),
+	   "the size of the guest's pages is a subsection of the configuration");
 }
 
 static void test_refused(void)
@@ -46,19 +57,19 @@ static void test_refused(void)
 
 	memset(name, 'n', sizeof(name));
 	name[255] = '\0';
-	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == 0 && buf[8 + 6 + 17 + 8] == 255, "the longest name");
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, &b, 1, &len) == 0 && buf[8 + 6 + 17 + 8] == 255, "the longest name");
 	name[255] = 'n';
 	name[256] = '\0';
-	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "a longer one is refused");
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, &b, 1, &len) == -EINVAL, "a longer one is refused");
 	b.name = "";
-	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "a block without a name is refused");
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, &b, 1, &len) == -EINVAL, "a block without a name is refused");
 	b = (struct stream_block){ "x", 4097 };
-	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "part of a page is refused");
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, &b, 1, &len) == -EINVAL, "part of a page is refused");
 	b.used = 0;
-	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == -EINVAL, "a block of no bytes is refused");
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, &b, 1, &len) == -EINVAL, "a block of no bytes is refused");
 	b.used = UINT64_C(1) << 40;
-	ok(stream_prefix(buf, sizeof(buf), "m", &b, 1, &len) == 0 && buf[8 + 6 + 17 + 2] == 1, "a TiB is not");
-	ok(stream_prefix(buf, sizeof(buf), "", &b, 1, &len) == -EINVAL,
+	ok(stream_prefix(buf, sizeof(buf), "m", 0, &b, 1, &len) == 0 && buf[8 + 6 + 17 + 2] == 1, "a TiB is not");
+	ok(stream_prefix(buf, sizeof(buf), "", 0, &b, 1, &len) == -EINVAL,
 	   "QEMU would take an empty machine type for any");
 }
 
@@ -130,6 +141,7 @@ static void test_renumber(void)
 int main(void)
 {
 	test_prefix();
+	test_page_bits();
 	test_refused();
 	test_suffix();
 	test_saved();
