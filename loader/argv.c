@@ -61,6 +61,59 @@ bool argv_mentions(char *const argv[], const char *text)
 	return false;
 }
 
+static bool names_chardev(const char *arg, const char *id, size_t len)
+{
+	static const char *const before[] = { "chardev:", "chardev=", "\"chardev\":\"", "\"chardev\": \"", NULL };
+
+	for (size_t i = 0; before[i]; i++)
+		for (const char *at = strstr(arg, before[i]); at; at = strstr(at + 1, before[i])) {
+			const char *name = at + strlen(before[i]);
+
+			if (!strncmp(name, id, len) && (!name[len] || strchr(",\"", name[len])))
+				return true;
+		}
+	return false;
+}
+
+/**
+ * argv_frontends() - how many share a character device through a multiplexer?
+ * @argv:  the user's
+ * @label: the device's
+ *
+ * A multiplexed device is called "ID-base", and ID is the multiplexer (chardev/char.c:qemu_chr_new_from_opts). One that
+ * was made by "mon:" has a monitor and one device.
+ *
+ * Return: 0 where @label is no such device's.
+ */
+unsigned int argv_frontends(char *const argv[], const char *label)
+{
+	size_t len = strlen(label) > 5 ? strlen(label) - 5 : 0;
+	unsigned int n = 0;
+	char id[128];
+
+	if (!len || len >= sizeof(id) || strcmp(label + len, "-base") != 0)
+		return 0;
+	for (size_t i = 0; argv_value(argv, "chardev", i); i++)
+		if (optvalue_get(argv_value(argv, "chardev", i), "id", id, sizeof(id)) && !strncmp(id, label, len) &&
+		    !id[len])
+			n = 1;
+	if (!n)
+		return 2;
+	for (size_t i = 1; argv[i]; i++)
+		n += names_chardev(argv[i], label, len) ||
+		     (is_option(argv[i - 1], "mon") && !strncmp(argv[i], label, len) &&
+		      (!argv[i][len] || argv[i][len] == ','));
+	return n - 1;
+}
+
+/** argv_escape() - the escape character of multiplexers */
+char argv_escape(char *const argv[])
+{
+	const char *value = argv_value(argv, "echr", 0);
+
+	return value ? (char)strtol(value, NULL, 0) : 1;
+}
+
 /* Is "key=value" one of the comma-separated parts? An empty value asks for the key alone. */
 static bool has_part(const char *arg, const char *part)
 {

@@ -31,6 +31,8 @@ struct argv_successor {
 bool argv_names_vmm(const char *path);
 bool argv_is_inert(char *const argv[]);
 bool argv_has(char *const argv[], const char *option);
+unsigned int argv_frontends(char *const argv[], const char *label);
+char argv_escape(char *const argv[]);
 bool argv_mentions(char *const argv[], const char *text);
 const char *argv_value(char *const argv[], const char *option, size_t nth);
 bool argv_makes(char *const argv[], const char *kind, const char *id);

@@ -22,6 +22,7 @@
 #include "../shim/lifecycle.h"
 #include "../shim/log.h"
 #include "../shim/real.h"
+#include "../shim/session.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
 #include "../shim/table.h"
@@ -103,6 +104,7 @@ void first_lifecycle(void)
 	static const struct lifecycle ops = { .main_loop_ready = main_loop_ready, .exiting = exiting };
 
 	lifecycle_register(&ops);
+	session_set_escape(argv_escape(vm.argv));
 	pthread_atfork(NULL, in_forking_parent, in_forked_child);
 }
 

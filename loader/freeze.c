@@ -29,11 +29,13 @@
 #define ROOM_MS	   1000
 #define STALLED_MS 5000
 
-static bool is_monitor(int fd)
+/* A monitor alone on a connection; one behind a multiplexer is a part of a stream of bytes. */
+static bool is_monitor(const struct planned *p)
 {
-	int protocol = session_protocol(fd);
+	int protocol = session_protocol(p->it.fd);
 
-	return protocol == SESSION_QMP || protocol == SESSION_HMP;
+	return (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION) && !p->frontends &&
+	       (protocol == SESSION_QMP || protocol == SESSION_HMP);
 }
 
 /* A device's client that does not read: QEMU holds output back, and must go on to. */
@@ -44,7 +46,7 @@ static bool is_stalled(const struct planned *p, int real)
 	switch (p->it.kind) {
 	case FDKIND_CLIENT:
 	case FDKIND_CONNECTION:
-		return !is_monitor(p->it.fd) && !poll(&room, 1, 0);
+		return !is_monitor(p) && !poll(&room, 1, 0);
 	case FDKIND_PIPE:
 	case FDKIND_PTY_MASTER:
 		return !poll(&room, 1, 0);
@@ -67,7 +69,7 @@ static int hold(struct freeze *f, const struct planned *p)
 		slots_close(real);
 		return rc;
 	}
-	f->held_count++;
+	f->monitor[f->held_count++] = is_monitor(p);
 	return 0;
 }
 
@@ -274,7 +276,7 @@ static int collect_one(struct freeze *f, size_t i)
 		rc = decoy_forward(d);
 	} else if (!d->full) {
 		rc = wire_read(w, d);
-		if (!rc && is_monitor(d->number))
+		if (!rc && f->monitor[i])
 			drop_own_events(f, w);
 		if (!rc)
 			rc = wire_send(w, d->real);
@@ -301,7 +303,7 @@ int freeze_collect(struct freeze *f)
 	for (size_t i = 0; i < f->held_count; i++) {
 		int rc = collect_one(f, i);
 
-		if (!rc && !is_monitor(f->held[i].number))
+		if (!rc && !f->monitor[i])
 			rc = wire_flush(&f->pending[i], f->held[i].real, until);
 		if (rc && !is_gone(rc))
 			return rc;

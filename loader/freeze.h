@@ -20,6 +20,7 @@
  * struct freeze - what has been done
  * @held:     decoys in place
  * @held_count: how many
+ * @monitor:  it is a monitor's
  * @pending:  what was written to each and there was no room for
  * @stopped:  "stop" was sent to a running guest
  * @saved:    device state was written, and the block nodes are inactive
@@ -30,6 +31,7 @@
 struct freeze {
 	struct decoy held[FREEZE_MAX];
 	size_t held_count;
+	bool monitor[FREEZE_MAX];
 	struct wire pending[FREEZE_MAX];
 	bool stopped;
 	bool saved;

@@ -22,6 +22,7 @@
 #include "control.h"
 #include "guestcpu.h"
 #include "migparams.h"
+#include "mux.h"
 #include "pins.h"
 #include "probe.h"
 #include "ramblocks.h"
@@ -204,15 +205,17 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 	return execute_pipe(&h->exec);
 }
 
-static void put_session(const struct freeze *f, struct cpr_fd *rec, int fd, struct session *s)
+static void put_session(const struct freeze *f, struct cpr_fd *rec, const struct planned *p, struct session *s)
 {
-	const struct wire *pending = freeze_pending(f, fd);
+	const struct wire *pending = freeze_pending(f, p->it.fd);
 
-	if (session_copy(fd, s)) {
+	rec->protocol = SESSION_PLAIN;
+	if (!p->frontends && session_copy(p->it.fd, s)) {
 		rec->protocol = (uint32_t)s->protocol;
 		rec->negotiated = s->negotiated;
 		rec->oob = s->oob;
-		rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
+		if (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)
+			rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
 	}
 	if (pending && pending->len)
 		rec->residue = (struct cpr_bytes){ (const uint8_t *)pending->data, (uint32_t)pending->len };
@@ -243,7 +246,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 	if (p->it.rec.detail_type == FDDETAIL_ADDR)
 		rec.addr = (struct cpr_bytes){ p->it.rec.detail, p->it.rec.detail_len };
 	if (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION)
-		put_session(f, &rec, p->it.fd, &s);
+		put_session(f, &rec, p, &s);
 	cprstate_put_fd(&h->w, &rec);
 	free(s.partial);
 	return s.overflow ? -EMSGSIZE : 0;
@@ -529,6 +532,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	if (!rc)
 		rc = put_fdsets(h, plan);
 	ringbufs_put(&h->w, f->ringbufs);
+	mux_save(&h->w, plan);
 	if (!rc)
 		rc = make_stream(h, f->state_fd);
 	put_shim(h);

@@ -49,8 +49,8 @@ static void address_text(int fd, bool peer, char *ret, size_t size)
 	}
 }
 
-/* Is there a character device whose file name begins with this text, as a server or as a client? */
-static bool chardev_named(const json_t *chardevs, const char *text, bool server)
+/* The character device whose file name begins with this text, as a server or as a client. */
+static const json_t *chardev_find(const json_t *chardevs, const char *text, bool server)
 {
 	const json_t *dev;
 	size_t i;
@@ -67,9 +67,14 @@ static bool chardev_named(const json_t *chardevs, const char *text, bool server)
 		if (strncmp(name, text, len) || (name[len] && name[len] != ',' && name[len] != ' '))
 			continue;
 		if (server == (strstr(name + len, "server=on") != NULL))
-			return true;
+			return dev;
 	}
-	return false;
+	return NULL;
+}
+
+static bool chardev_named(const json_t *chardevs, const char *text, bool server)
+{
+	return chardev_find(chardevs, text, server) != NULL;
 }
 
 static bool chardev_is(const json_t *chardevs, const char *file_name)
@@ -171,24 +176,24 @@ static void check_listeners(const struct plan *plan, struct reasons *blockers)
 	}
 }
 
-/**
- * plan_is_connected() - has a character device connected this socket?
- * @fd:	      its number
- * @chardevs: answer of query-chardev
- *
- * QEMU names a connection by its local address, which is empty for a UNIX client; newer ones then take the server's.
- */
-bool plan_is_connected(int fd, const json_t *chardevs)
+/* QEMU names a connection by its local address, which is empty for a UNIX client; newer ones then take the server's. */
+static const json_t *chardev_connected(int fd, const json_t *chardevs)
 {
+	const json_t *dev;
 	char text[256];
 
 	address_text(fd, false, text, sizeof(text));
-	if (chardev_named(chardevs, *text ? text : "unix:", false))
-		return true;
-	if (*text)
-		return false;
+	dev = chardev_find(chardevs, *text ? text : "unix:", false);
+	if (dev || *text)
+		return dev;
 	address_text(fd, true, text, sizeof(text));
-	return *text && chardev_named(chardevs, text, false);
+	return *text ? chardev_find(chardevs, text, false) : NULL;
+}
+
+/** plan_is_connected() - has a character device of query-chardev's answer connected this socket? */
+bool plan_is_connected(int fd, const json_t *chardevs)
+{
+	return chardev_connected(fd, chardevs) != NULL;
 }
 
 static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
@@ -339,6 +344,38 @@ static void plan_clients(struct plan *plan, const json_t *chardevs)
 	}
 }
 
+static const json_t *chardev_of(const struct planned *p, const json_t *chardevs)
+{
+	char text[256] = "pty:";
+
+	switch (p->it.kind) {
+	case FDKIND_STDIO:
+		return p->it.fd == STDIN_FILENO ? chardev_find(chardevs, "stdio", false) : NULL;
+	case FDKIND_PTY_MASTER:
+		return ptsname_r(decoy_real(p->it.fd), text + 4, sizeof(text) - 4)
+			       ? NULL
+			       : chardev_find(chardevs, text, false);
+	case FDKIND_CLIENT:
+		address_text(p->it.fd, false, text, sizeof(text));
+		return chardev_find(chardevs, is_abstract(p->it.fd) ? "unix:" : text, true);
+	case FDKIND_CONNECTION:
+		return chardev_connected(p->it.fd, chardevs);
+	default:
+		return NULL;
+	}
+}
+
+static void plan_muxes(struct plan *plan, const json_t *chardevs)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		struct planned *p = &plan->fds[i];
+		const json_t *dev = p->action == PLAN_PRESERVE ? chardev_of(p, chardevs) : NULL;
+		const char *label = json_string_value(json_object_get(dev, "label"));
+
+		p->frontends = label ? argv_frontends(vm.argv, label) : 0;
+	}
+}
+
 /* Every connected character device must have its descriptor: a missing one would be a lost connection. */
 static void check_endpoints(const struct plan *plan, const json_t *chardevs, struct reasons *blockers)
 {
@@ -419,7 +456,8 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct r
 		ret->fds[i].action = plan_one(&ret->fds[i], chardevs, blockers);
 	plan_clients(ret, chardevs);
 	check_listeners(ret, blockers);
-	ret->stdio = chardev_is(chardevs, "stdio") || chardev_is(chardevs, "mux");
+	plan_muxes(ret, chardevs);
+	ret->stdio = chardev_is(chardevs, "stdio");
 	check_endpoints(ret, chardevs, blockers);
 	check_twins(ret, blockers);
 	if (table_why_incomplete())

@@ -29,6 +29,7 @@ enum plan_action {
  * @action: what becomes of it
  * @parent: index in the plan of a client's listener, of a TPM's data channel's control channel, or -1
  * @chardev: it belongs to a character device of QEMU's
+ * @frontends: of the multiplexer on that character device; 0 where there is none
  * @fdset:   it is a member of a descriptor set
  * @from_fdset: it was opened through a descriptor set, and will be again
  * @partner: it leads to the other half of a device (loader/partners.h), which QEMU talks to until the exec: no decoy
@@ -38,6 +39,7 @@ struct planned {
 	enum plan_action action;
 	int parent;
 	bool chardev;
+	unsigned int frontends;
 	bool fdset;
 	bool from_fdset;
 	bool partner;

@@ -268,7 +268,7 @@ static int prepare(char error[QMP_ERROR_MAX])
 	if (wait_for_clients(error))
 		return -EIO;
 	wait_for_connections();
-	mux_use_up_greeting(deadline);
+	mux_restore(vm.cpr_state, deadline);
 	hold_output_back();
 	if (ringbufs_restore(vm.cpr_state, deadline, error))
 		return -EIO;

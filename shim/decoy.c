@@ -296,6 +296,7 @@ int decoy_place_pty(struct decoy *d, int real, int *ret_master, int *ret_slave)
 	if (real(openpty)(&master, &slave, NULL, NULL, NULL))
 		return -errno;
 	d->peer = slots_park(slave);
+	real(fcntl)(slave, F_SETFL, O_RDWR | O_NONBLOCK);
 	int rc = d->peer < 0 ? d->peer : remember(d);
 
 	if (rc) {

@@ -20,7 +20,7 @@ static void forget_session(int fd)
 {
 	enum fdkind kind = table_kind(fd);
 
-	if (kind == FDKIND_CLIENT || kind == FDKIND_CONNECTION)
+	if (kind == FDKIND_CLIENT || kind == FDKIND_CONNECTION || kind == FDKIND_PTY_MASTER)
 		session_close(fd);
 }
 

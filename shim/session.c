@@ -25,6 +25,14 @@ static void nobody_closed(int fd)
 	(void)fd;
 }
 
+static char escape = 1; /* Ctrl-A */
+
+/** session_set_escape() - the escape character is another (-echr); before main() */
+void session_set_escape(char byte)
+{
+	escape = byte;
+}
+
 static const struct session_watch no_watch = { nobody_asked, nobody_asked, nobody_closed };
 static const struct session_watch *watch = &no_watch;
 
@@ -270,6 +278,39 @@ static void take_hmp(struct session *s, char byte)
 	}
 }
 
+/* The last of a line, should it turn out to be one that was typed at a monitor behind a multiplexer. */
+static void take_plain(struct session *s, char byte)
+{
+	if (byte == '\n' || byte == '\r' || s->partial_len >= SESSION_LINE_MAX)
+		s->partial_len = 0;
+	else
+		keep(s, byte);
+}
+
+static void take_key(struct session_keys *keys, char byte)
+{
+	if (!keys->escaped) {
+		keys->escaped = byte == escape;
+		return;
+	}
+	keys->escaped = false;
+	keys->switches += byte == 'c';
+	keys->stamps ^= byte == 't';
+}
+
+static void take(struct session *s, char byte)
+{
+	if (s->protocol == SESSION_QMP) {
+		take_qmp(s, byte);
+		return;
+	}
+	take_key(&s->keys, byte);
+	if (s->protocol == SESSION_HMP)
+		take_hmp(s, byte);
+	else
+		take_plain(s, byte);
+}
+
 /**
  * session_received() - QEMU has read from a client's connection
  * @fd:	 descriptor
@@ -280,15 +321,15 @@ void session_received(int fd, const struct msghdr *msg, size_t len)
 {
 	pthread_mutex_lock(&lock);
 	struct session *s = find(fd);
-	if (s && (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)) {
-		for (size_t i = 0; i < msg->msg_iovlen && len; i++) {
-			const char *base = msg->msg_iov[i].iov_base;
-			size_t take = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
+	if (!s)
+		s = make(fd);
+	for (size_t i = 0; s && i < msg->msg_iovlen && len; i++) {
+		const char *base = msg->msg_iov[i].iov_base;
+		size_t part = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
 
-			for (size_t j = 0; j < take; j++)
-				s->protocol == SESSION_QMP ? take_qmp(s, base[j]) : take_hmp(s, base[j]);
-			len -= take;
-		}
+		for (size_t j = 0; j < part; j++)
+			take(s, base[j]);
+		len -= part;
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -17,7 +17,8 @@
 #include "../state/jsonscan.h"
 
 #define SESSION_PARTIAL_MAX 65536
-#define SESSION_HEAD	    64 /* a greeting says what it is in its first few bytes */
+#define SESSION_LINE_MAX    4095 /* readline takes no more (qemu/readline.h) */
+#define SESSION_HEAD	    64	 /* a greeting says what it is in its first few bytes */
 
 enum session_protocol {
 	SESSION_UNKNOWN = 0, /* QEMU has sent nothing yet */
@@ -43,7 +44,19 @@ struct session_watch {
 };
 
 /**
- * struct session - one connection
+ * struct session_keys - what a multiplexer (chardev/char-mux.c) was told by what was typed, if there is one
+ * @escaped:  the last byte was the escape character
+ * @stamps:   Ctrl-A t, an odd number of times
+ * @switches: how often the focus went on: Ctrl-A c
+ */
+struct session_keys {
+	bool escaped;
+	bool stamps;
+	unsigned int switches;
+};
+
+/**
+ * struct session - one connection, or terminal
  * @fd:		descriptor, or -1 where the slot is free
  * @protocol:	enum session_protocol
  * @negotiated:	QMP: capabilities have been negotiated
@@ -52,7 +65,8 @@ struct session_watch {
  * @scan:	QMP: where we are in the input
  * @head:	the first that QEMU sent, until it tells the protocol: a monitor in mode "pretty" sends line by line
  * @head_len:	bytes there
- * @partial:	what was read since the last message's end (QMP) or line's end (HMP); malloc'ed
+ * @keys:	of what was read
+ * @partial:	what was read since the last message's end (QMP) or line's end (others); malloc'ed
  * @partial_len: bytes there
  * @out_scan:	QMP: where we are in the output
  * @out_waits:	HMP: lines whose output has not come to its end
@@ -69,6 +83,7 @@ struct session {
 	struct jsonscan scan;
 	char head[SESSION_HEAD];
 	size_t head_len;
+	struct session_keys keys;
 	char *partial;
 	size_t partial_len;
 	struct jsonscan out_scan;
@@ -79,6 +94,7 @@ struct session {
 };
 
 void session_register(const struct session_watch *watch);
+void session_set_escape(char byte);
 void session_open(int fd);
 void session_close(int fd);
 void session_sent(int fd, const struct msghdr *msg, size_t len);

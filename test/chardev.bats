@@ -284,6 +284,98 @@ stall() {
 	stop_serial_client
 }
 
+# --- monitors on terminals, multiplexers ---
+
+@test "-nographic: the focus stays at the monitor, with half a line, and at the guest; Ctrl-A alone waits for its second key" {
+	start_on_terminal tty -nic none -nographic
+	send_link tty '\001cinfo stat'
+	wait_link 5 tty 'info stat'
+	update_vm new
+	send_link tty 'us\r'
+	wait_link 5 tty 'VM status: running'
+	send_link tty 'info ver'
+	wait_link 5 tty 'info ver'
+	update_vm old
+	send_link tty 'sion\r'
+	wait_link 5 tty '7.2'
+	send_link tty '\001c'
+	send_link tty 'z'
+	wait_link 5 tty 'E 7a'
+	send_link tty '\001'
+	wait_for 5 all_is_read
+	update_vm new
+	send_link tty 'c'
+	send_link tty 'info version\r'
+	wait_link 5 tty '10.0'
+	[ "$(link_count tty 'monitor - type')" = 1 ]
+	fails grep -a 'unknown command' "$VM_DIR/tty.link"
+	send_link tty '\001cy'
+	wait_link 5 tty 'E 79'
+}
+
+# QEMU has read what was typed on the terminal.
+all_is_read() {
+	python3 -c '
+import fcntl, struct, sys, termios
+with open(sys.argv[1], "rb", buffering=0) as tty:
+    sys.exit(struct.unpack("i", fcntl.ioctl(tty, termios.FIONREAD, b"0000"))[0] > 0)' "$TERMINAL"
+}
+
+@test "a multiplexer with two serial lines and a monitor on a socket: the focus stays where it is" {
+	SERIAL_ARGS=(-chardev "socket,id=mux0,path=$VM_SERIAL,server=on,wait=off,mux=on" -serial chardev:mux0 -mon chardev=mux0
+		-device isa-serial,chardev=mux0)
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	start_link mux "$VM_SERIAL"
+	wait_link 10 mux pattern-ok 5
+	# Around, until the monitor has the focus.
+	local i greetings
+	for i in 1 2 3; do
+		send_link mux '\001c'
+		if wait_link 1 mux '(qemu)'; then
+			break
+		fi
+	done
+	greetings=$(link_count mux 'monitor - type')
+	send_link mux 'info stat'
+	wait_link 5 mux 'info stat'
+	update_vm new
+	send_link mux 'us\n'
+	wait_link 5 mux 'VM status: running'
+	# Of the way around from the monitor to the monitor, a third before an update, and two after it.
+	send_link mux '\001c'
+	update_vm old
+	send_link mux '\001c\001cinfo status\n'
+	wait_link 5 mux 'VM status: running' 2
+	# It greeted at its first turn, and never again.
+	[ "$(link_count mux 'monitor - type')" = "$greetings" ]
+}
+
+@test "HMP on a pty and on stdio: half a line stays, no new banner" {
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE -chardev pty,id=hmp -mon chardev=hmp
+	local name
+	name=$(chardev_name hmp)
+	stty -F "${name#pty:}" raw -echo
+	start_link hmp "${name#pty:}"
+	wait_link 5 hmp '(qemu)'
+	send_link hmp 'info stat'
+	wait_link 5 hmp 'info stat'
+	there_and_back vm_ctl query-status
+	send_link hmp 'us\r'
+	wait_link 5 hmp 'VM status: running'
+	[ "$(link_count hmp 'monitor - type')" -le 1 ]
+	end_process "$VM_PID"
+
+	use_qemu old
+	EXPECTED='(qemu)' start_on_terminal tty -nodefaults -display none -monitor stdio -serial "file:$VM_DIR/console"
+	wait_link 5 tty '(qemu)'
+	send_link tty 'info stat'
+	wait_link 5 tty 'info stat'
+	update_vm new
+	send_link tty 'us\r'
+	wait_link 5 tty 'VM status: running'
+	[ "$(link_count tty 'monitor - type')" = 1 ]
+}
+
 # --- displays, the debugger's port, monitors on TCP ---
 
 @test "VNC on several displays, websocket and password; gdbstub; QMP and HMP on TCP" {

@@ -421,22 +421,6 @@ file_grows() { [ "$(lines_in "$1")" -gt "$2" ]; }
 	stop_serial_client
 }
 
-# start_on_terminal NAME QEMU ARGUMENTS...: QEMU on a pseudo terminal, as a user's shell would run it. It gets no -qmp, which
-# would take the default monitor away.
-start_on_terminal() {
-	local name=$1 environment=("CPRSHIM_RUNDIR=$VM_DIR/run" "CPRSHIM_LOGFILE=$VM_DIR/shim.log" "LD_PRELOAD=$SHIM")
-
-	shift
-	[ "${PRELOAD:-yes}" = yes ] || environment=()
-	rm -f "$VM_DIR/pid"
-	start_link "$name" -- env "${environment[@]}" "$VM_DIR/qemu-system-x86_64" -vga none -M q35 -m 256 \
-		-kernel "$GUEST" -pidfile "$VM_DIR/pid" "$@"
-	TERMINAL=$(jq -r 'select(.pid).ready' "$VM_DIR/$name.json")
-	wait_link 10 "$name" pattern-ok 3
-	VM_PID=$(cat "$VM_DIR/pid")
-	[ "${PRELOAD:-yes}" != yes ] || wait_for 5 test -S "$VM_DIR/run/$VM_PID.sock"
-}
-
 terminal_mode() { stty -F "$TERMINAL" -g; }
 
 # What a QEMU that was never updated does to its terminal, while it runs and after it has ended.

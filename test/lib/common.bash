@@ -363,6 +363,23 @@ link_count() {
 	grep -acF -- "$2" "$VM_DIR/$1.link" || true
 }
 
+# start_on_terminal NAME QEMU ARGUMENTS...: QEMU on a pseudo terminal, as a user's shell would run it; EXPECTED is what must come on it
+# first, else the guest's ticks. It gets no -qmp, which would take the default monitor away.
+start_on_terminal() {
+	local name=$1 environment=("CPRSHIM_RUNDIR=$VM_DIR/run" "CPRSHIM_LOGFILE=$VM_DIR/shim.log" "LD_PRELOAD=$SHIM")
+
+	shift
+	[ "${PRELOAD:-yes}" = yes ] || environment=()
+	rm -f "$VM_DIR/pid"
+	start_link "$name" -- env "${environment[@]}" "$VM_DIR/qemu-system-x86_64" -vga none -M q35 -m 256 \
+		-kernel "$GUEST" -pidfile "$VM_DIR/pid" "$@"
+	export TERMINAL
+	TERMINAL=$(jq -r 'select(.pid).ready' "$VM_DIR/$name.json")
+	wait_link 10 "$name" "${EXPECTED:-pattern-ok}"
+	VM_PID=$(cat "$VM_DIR/pid")
+	[ "${PRELOAD:-yes}" != yes ] || wait_for 5 test -S "$VM_DIR/run/$VM_PID.sock"
+}
+
 # start_knock NAME ADDRESS GREETING [DROPS [SAY]]: see tools/knock.py.
 start_knock() {
 	start_background "$VM_DIR/$1.json" "$TOOLS/knock.py" "${@:2}"

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +60,8 @@ static void events(void)
 static void terminals(void)
 {
 	struct termios settings;
+	char text[] = "typed";
+	struct iovec parts = { text, sizeof(text) };
 	int master, slave;
 
 	program_say("openpty", openpty(&master, &slave, NULL, NULL, NULL));
@@ -68,6 +71,10 @@ static void terminals(void)
 	program_say("tcgetattr", tcgetattr(slave, &settings));
 	program_say("tcgetattr", tcgetattr(1, &settings));
 	program_say("ptsname", ptsname(1) ? 0 : -1);
+	program_say("writev", writev(slave, &parts, 1));
+	program_say("readv", readv(master, &parts, 1));
+	program_say("writev", writev(-1, &parts, 1));
+	program_say("readv", readv(-1, &parts, 1));
 	program_agree("terminals");
 	program_say("close", close(slave));
 	program_say("close", close(master));

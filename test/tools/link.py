@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds one connection for the whole test: what comes goes into --log, what the test writes to the --input FIFO goes out.
 
-link.py ADDRESS           connects to a UNIX socket's path, HOST:PORT or [HOST]:PORT
+link.py ADDRESS           connects to a UNIX socket's path, HOST:PORT or [HOST]:PORT, or opens a terminal (/dev/...)
 link.py -- COMMAND...     runs the command on a pseudo terminal of its own, as a shell does on a user's
 
 Prints a line of JSON for each that happens: ready (with the terminal's name), eof, exit (with the command's status).
@@ -25,6 +25,10 @@ def tell(**what):
 
 
 def connect(address):
+    if address.startswith("/dev/"):
+        terminal = os.open(address, os.O_RDWR | os.O_NOCTTY)
+        tell(ready=address)
+        return terminal, None
     if address.startswith("/"):
         link = socket.socket(socket.AF_UNIX)
         link.connect(address)
