@@ -135,7 +135,8 @@ int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_n
 	for (size_t i = 0; i < plan->count; i++) {
 		int rc = is_input(&plan->fds[i], plan) ? hold(f, &plan->fds[i]) : 0;
 
-		if (rc)
+		/* One that was closed since the plan was made; it is made once more, with everything held. */
+		if (rc && rc != -EBADF)
 			return rc;
 	}
 	return barrier(BARRIERS, deadline_ns);
