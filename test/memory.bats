@@ -61,10 +61,15 @@ memory_never_doubled() {
 	tail -n 1 "$VM_DIR/memory.json" | jq -e '.samples > 50 and .peak < .start * 1.3 and .last < .start * 1.1'
 }
 
+# advice: flags of mappings (smaps, VmFlags): not dumped, not forked, huge, merged, locked. "sd" comes with writing.
+advice() { for name in memfd ram; do maps_of "$name" VmFlags; done | sed 's/ sd//' | sort; }
+
 # through_updates [WATCH OPTIONS]: a VM that runs, with all of its memory written.
 through_updates() {
-	local to
+	local to before
 
+	before=$(advice)
+	[ -n "$before" ]
 	start_serial_client
 	fill
 	start_watching "$@"
@@ -73,6 +78,7 @@ through_updates() {
 		is_whole
 	done
 	memory_never_doubled
+	diff <(echo "$before") <(advice)
 	guest_alive
 	stop_serial_client
 }
@@ -110,6 +116,12 @@ give_huge_pages_back() {
 
 @test "plain -m" {
 	boot -M "$MACHINE"
+	through_updates
+}
+
+@test "dump-guest-core=off and mem-merge=off: memory is left out of core dumps" {
+	boot -M "$MACHINE,dump-guest-core=off,mem-merge=off"
+	advice | grep -qw dd
 	through_updates
 }
 
@@ -190,6 +202,21 @@ make_huge_dir() {
 	take_huge_pages $((MIB / 2))
 	UPDATE_TO=(old old)
 	with_huge_pages qemu_back_mem -M "$MACHINE" -mem-path "$HUGE_DIR" -m $((MIB - 1))
+}
+
+# --- what QEMU 10.0 has and 7.2 has not ---
+
+@test "QEMU 10.0: aux-ram-share=on, memory-backend-shm, a part of a file, mem-lock=on-fault" {
+	use_qemu new
+	UPDATE_TO=(new new)
+	truncate -s 192M "$VM_DIR/ram"
+	boot_guest -M q35,aux-ram-share=on -smp 2 -m 256 -overcommit mem-lock=on-fault -accel tcg,tb-size=32 \
+		-object memory-backend-shm,id=m0,size=128M -numa node,memdev=m0 \
+		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,offset=64M,id=m1,size=128M" -numa node,memdev=m1
+	through_updates --file "$VM_DIR/ram"
+	# Nothing was written before that part of the file.
+	[ "$(head -c 64M "$VM_DIR/ram" | tr -d '\0' | wc -c)" = 0 ]
+	[ "$(tail -c 128M "$VM_DIR/ram" | tr -d '\0' | wc -c)" -gt 10000 ]
 }
 
 # --- policy ---
