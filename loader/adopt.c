@@ -16,6 +16,7 @@
 #include "../shim/guard.h"
 #include "../shim/inspect.h"
 #include "../shim/log.h"
+#include "../shim/moved.h"
 #include "../shim/preserved.h"
 #include "../shim/real.h"
 #include "../shim/settings.h"
@@ -268,6 +269,13 @@ static int adopt_descriptors(const struct cprstate *state)
 {
 	for (uint32_t i = 0; i < state->fd_count; i++) {
 		int rc = adopt_descriptor(&state->fd[i]);
+
+		if (rc)
+			return rc;
+	}
+	for (uint32_t i = 0; i < state->pin_count; i++) {
+		const struct cpr_pin *p = &state->pin[i];
+		int rc = p->kind == CPR_PIN_IMAGE ? moved_adopt(p->path, p->fd) : 0;
 
 		if (rc)
 			return rc;

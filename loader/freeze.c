@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../shim/log.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
+#include "clock.h"
 #include "fault.h"
 #include "images.h"
 #include "interrupts.h"
@@ -312,6 +314,21 @@ int freeze_collect(struct freeze *f)
 	return 0;
 }
 
+/* Another process may have locked an image that was let go of. */
+static void continue_guest(uint64_t deadline)
+{
+	const struct timespec pause = { .tv_nsec = IMAGES_RETRY_NS };
+	char error[QMP_ERROR_MAX];
+
+	while (qmp_do(&qmp_private, "cont", NULL, deadline, error)) {
+		if (clock_now() > deadline) {
+			log_error("the guest could not be continued: %s", error);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
 /*
  * Only a stop of ours is taken back: QEMU may have stopped the guest for another reason since (an I/O error, a
  * watchdog).
@@ -323,8 +340,7 @@ static void go_on(uint64_t deadline)
 	const char *status = json_string_value(json_object_get(answer, "status"));
 
 	if (!status || !strcmp(status, "paused") || !strcmp(status, "prelaunch")) {
-		if (qmp_do(&qmp_private, "cont", NULL, deadline, error))
-			log_error("the guest could not be continued: %s", error);
+		continue_guest(deadline);
 	} else if (strcmp(status, "running") != 0) {
 		log_warn("the guest is \"%s\" and is left so", status);
 	}
@@ -392,7 +408,7 @@ void freeze_undo(struct freeze *f, bool running)
 	if (running && f->stopped)
 		go_on(deadline);
 	else if (f->saved)
-		rc = images_activate(deadline);
+		rc = images_activate(deadline, deadline);
 	if (rc)
 		log_warn("the images are taken back only when the guest is continued: %s", strerror(-rc));
 	vm_mark(JOURNAL_RUNNING);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../shim/log.h"
+#include "../shim/moved.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
@@ -113,6 +114,11 @@ static void put_program(struct handover *h)
 		cprstate_put_pin(&h->w,
 				 &(struct cpr_pin){ .kind = p->kind, .fd = p->fd, .name = p->name, .path = p->path });
 	}
+	for (size_t i = 0; i < moved_count(); i++)
+		cprstate_put_pin(&h->w, &(struct cpr_pin){ .kind = CPR_PIN_IMAGE,
+							   .fd = moved_at(i)->fd,
+							   .name = "",
+							   .path = moved_at(i)->path });
 	for (uint32_t fd = 0; fd < 3; fd++) {
 		struct termios term;
 

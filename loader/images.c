@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "../shim/real.h"
+#include "clock.h"
 #include "qmp.h"
 
 /*
@@ -50,18 +52,29 @@ bool images_can_activate(void)
 /**
  * images_activate() - take the images back without running the guest
  * @deadline_ns: CLOCK_MONOTONIC
+ * @until_ns:	 how long to try it again
+ *
+ * While they belong to nobody another process may have locked one (qemu-img does, for the moment that it looks).
  *
  * Return: 0; -ENOSYS where the binary does not export what is needed; -EIO where QEMU could not do it.
  */
-int images_activate(uint64_t deadline_ns)
+int images_activate(uint64_t deadline_ns, uint64_t until_ns)
 {
+	const struct timespec pause = { .tv_nsec = IMAGES_RETRY_NS };
 	struct call call = find();
 
 	if (!call.tracked && !call.untracked)
 		return -ENOSYS;
-	if (qmp_call_on_main(activate, &call, deadline_ns) || call.error)
-		return -EIO;
-	return 0;
+	for (;;) {
+		if (qmp_call_on_main(activate, &call, deadline_ns))
+			return -EIO;
+		if (!call.error)
+			return 0;
+		if (clock_now() > until_ns)
+			return -EIO;
+		call.error = NULL;
+		nanosleep(&pause, NULL);
+	}
 }
 
 /**

@@ -14,8 +14,11 @@
 
 #include "reasons.h"
 
+/* Pause before the images are asked for again, which another process may have locked. */
+#define IMAGES_RETRY_NS 10000000
+
 bool images_can_activate(void);
-int images_activate(uint64_t deadline_ns);
+int images_activate(uint64_t deadline_ns, uint64_t until_ns);
 int images_check_inactive(uint64_t deadline_ns, struct reasons *reasons);
 
 #endif

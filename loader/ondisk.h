@@ -7,5 +7,6 @@
 #include "reasons.h"
 
 void ondisk_check(const struct plan *plan, struct reasons *reasons);
+int ondisk_hold(const struct plan *plan, struct reasons *warnings);
 
 #endif

@@ -249,6 +249,8 @@ void pins_adopt(const struct cprstate *state)
 	for (uint32_t i = 0; i < state->pin_count && count < PINS_MAX; i++) {
 		const struct cpr_pin *p = &state->pin[i];
 
+		if (p->kind == CPR_PIN_IMAGE)
+			continue; /* for the time of the update only */
 		pins[count] =
 			(struct pin){ .kind = p->kind, .fd = p->fd, .name = strdup(p->name), .path = strdup(p->path) };
 		if (pins[count].name && pins[count].path)

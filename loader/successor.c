@@ -21,6 +21,7 @@
 
 #include "../shim/guard.h"
 #include "../shim/log.h"
+#include "../shim/moved.h"
 #include "../shim/preserved.h"
 #include "../shim/ram.h"
 #include "../shim/real.h"
@@ -54,6 +55,8 @@
 
 /* How long QEMU may take to say how it is after a command that went wrong. */
 #define STATUS_MS 5000
+/* How long another process may hold an image locked before the old QEMU is given the guest back. */
+#define IMAGES_MS 2000
 /* How long a client may take to connect to its decoy, which is there at once. */
 #define CONNECT_MS 1000
 
@@ -298,9 +301,11 @@ static int start_guest(char error[QMP_ERROR_MAX])
 	 * What can well fail comes first: a stopped guest's serial port takes input, which would not be there for the
 	 * old QEMU.
 	 */
-	int rc = is_to_run() && !images_can_activate() ? 0 : images_activate(deadline);
+	uint64_t until = vm.journal->attempt > 1 ? deadline : qmp_in_ms(IMAGES_MS);
+	int rc = is_to_run() && !images_can_activate() ? 0 : images_activate(deadline, until);
 	if (rc)
-		snprintf(error, QMP_ERROR_MAX, "the images could not be taken over: %s", strerror(-rc));
+		snprintf(error, QMP_ERROR_MAX,
+			 "the images could not be taken over, another process may have locked one: %s", strerror(-rc));
 	if (!rc)
 		rc = switch_devices(error);
 	if (!rc && is_to_run())
@@ -406,6 +411,7 @@ static void tidy_up(void)
 	qmp_do(&qmp_private, "query-status", NULL, deadline,
 	       error); /* a round through every loop: none polls a decoy now */
 	close_leftovers();
+	moved_release();
 	ramblocks_release(vm.cpr_state);
 	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
 		slots_close(vm.cpr_state->fdset[i].fd);
@@ -423,7 +429,8 @@ static void tidy_up(void)
 		pins_adopt(vm.cpr_state);
 	} else {
 		for (uint32_t i = 0; i < vm.cpr_state->pin_count; i++)
-			slots_close(vm.cpr_state->pin[i].fd);
+			if (vm.cpr_state->pin[i].kind != CPR_PIN_IMAGE)
+				slots_close(vm.cpr_state->pin[i].fd);
 		pins_take();
 	}
 	snprintf(links, sizeof(links), "%s", control_links_dir());

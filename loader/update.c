@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../shim/log.h"
+#include "../shim/moved.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
 #include "clock.h"
@@ -21,6 +22,7 @@
 #include "guestcpu.h"
 #include "handover.h"
 #include "images.h"
+#include "ondisk.h"
 #include "pins.h"
 #include "preflight.h"
 #include "probe.h"
@@ -266,7 +268,9 @@ static void freeze_and_exec(struct attempt *a)
 		reasons_add(&a->reasons, "the guest's inputs could not be held: %s", strerror(-rc));
 	if (rc || check_again(a))
 		return;
-	rc = handover_prepare(&a->h, deadline);
+	rc = ondisk_hold(&a->plan, &a->warnings);
+	if (!rc)
+		rc = handover_prepare(&a->h, deadline);
 	if (rc) {
 		reasons_add(&a->reasons, "the update could not be prepared: %s", strerror(-rc));
 		return;
@@ -316,6 +320,7 @@ json_t *update_run(const struct update_request *request)
 		freeze_and_exec(a);
 		bool touched = a->freeze.stopped || a->freeze.saved;
 		freeze_undo(&a->freeze, a->h.running);
+		moved_release();
 		result = touched ? result_failed(&start, &a->reasons) : result_refused(&start, &a->reasons);
 	}
 	end(a);

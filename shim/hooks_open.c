@@ -12,6 +12,7 @@
 #include "firmware.h"
 #include "guard.h"
 #include "main_call.h"
+#include "moved.h"
 #include "preserved.h"
 #include "real.h"
 #include "slots.h"
@@ -59,6 +60,8 @@ static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum
 		return real(openat64)(dirfd, path, flags, mode);
 	int fd = rebind_file(path, flags);
 	if (fd < 0)
+		fd = moved_open(path, flags);
+	if (fd == -ENOENT)
 		fd = real(openat64)(dirfd, path, flags, mode);
 	if (fd >= 0) {
 		table_note_file(fd, origin, path, (unsigned int)flags);

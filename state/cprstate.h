@@ -29,6 +29,7 @@
 #define CPR_PIN_LIBRARY	 1u
 #define CPR_PIN_MODULE	 2u
 #define CPR_PIN_FIRMWARE 3u
+#define CPR_PIN_IMAGE	 4u
 
 #define CPR_START_OLD	     0u /* the way back */
 #define CPR_START_NEW	     2u /* what the new one is told besides */

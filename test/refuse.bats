@@ -298,19 +298,6 @@ bitmap_is_well() {
 		.[0].name == "lasting" and .[0].recording and .[0].persistent and .[0].inconsistent != true'
 }
 
-@test "an image that was deleted, replaced or renamed" {
-	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
-	cd "$VM_DIR"
-	boot_guest -M $MACHINE -drive file=disk.qcow2,if=virtio,id=disk,format=qcow2
-	mv disk.qcow2 moved.qcow2
-	refused 'disk.qcow2 is open, but not found any more'
-	cp moved.qcow2 disk.qcow2
-	refused 'disk.qcow2 is another file now'
-	untouched
-	mv moved.qcow2 disk.qcow2
-	updatable new
-}
-
 @test "descriptors passed in by a monitor's client; a debugger at the gdbstub" {
 	boot_guest -M $MACHINE -gdb "unix:$VM_DIR/gdb.sock,server=on,wait=off"
 	python3 - "$VM_CTL" <<-'END'
