@@ -80,10 +80,14 @@ static int set_capabilities(bool on, char error[QMP_ERROR_MAX])
 		      deadline, error);
 }
 
-/* The guest is where it was: nobody has to be told by packets in its name (net/announce.c). */
-static int announce_nothing(char error[QMP_ERROR_MAX])
+/*
+ * The guest is where it was: nobody has to be told by packets in its name (net/announce.c). Not none at all: with 0 a
+ * virtio-net device has no timer for them after the load, and QEMU crashes when the guest resets it
+ * (hw/net/virtio-net.c:virtio_net_reset).
+ */
+static int announce_little(char error[QMP_ERROR_MAX])
 {
-	return qmp_do(&qmp_private, "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 0), deadline,
+	return qmp_do(&qmp_private, "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 1), deadline,
 		      error);
 }
 
@@ -258,7 +262,7 @@ static int prepare(char error[QMP_ERROR_MAX])
 		return -ETIMEDOUT;
 	}
 	vm_mark(JOURNAL_UP);
-	if (set_capabilities(true, error) || announce_nothing(error))
+	if (set_capabilities(true, error) || announce_little(error))
 		return -EIO;
 	if (replay(error))
 		return -EIO;
