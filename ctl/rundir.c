@@ -38,6 +38,7 @@ static int check_peer(int fd, const struct vm *vm)
 	return 0;
 }
 
+/* In a PID namespace of its own the VM goes by another number, which its socket is named after. */
 static int try_connect(int fd, int dir, pid_t pid)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -70,6 +71,8 @@ static int connect_in(const char *path, const struct vm *vm, int *ret_fd)
 		return err;
 	}
 	err = try_connect(fd, dir, vm->pid);
+	if (err == -ENOENT && vm->id.inner_pid != vm->pid)
+		err = try_connect(fd, dir, vm->id.inner_pid);
 	close(dir);
 	if (!err)
 		err = check_peer(fd, vm);

@@ -9,6 +9,8 @@ load lib/common
 setup() { setup_vm_dir; }
 teardown() { teardown_vm_dir; }
 
+# A machine type that 7.2, 10.0 and 11.1 know.
+MACHINE=pc-q35-7.2
 TARGETS_10=${CPRSHIM_TARGETS10:-$CPRSHIM_BUILDDIR/targets-10.0/usr/bin}
 
 # boot_target QEMU ARGUMENTS...: with what a firmware prints before the guest's first line passed over.
@@ -90,4 +92,55 @@ same_version() {
 	start_serial_client
 	updates_to new 11 old 11 new old
 	stop_serial_client
+}
+
+# --- UEFI ---
+
+# Whose variables they are; the shell's default takes known ones only.
+GUID=11111111-2222-3333-4444-555555555555
+
+# shell COMMAND TEXT: a line for the UEFI shell, and what it answers, after what it shows of the line itself.
+shell() {
+	local before
+
+	before=$(link_count uefi "$2")
+	send_link uefi "$1\r"
+	wait_for 30 more_lines "$before" "$2"
+}
+
+more_lines() {
+	[ "$(link_count uefi "$2")" -gt "$1" ]
+}
+
+# holds NAME TEXT: the variables' file has it, as UEFI writes it.
+holds() {
+	grep -qaP "$(echo -n "$1" | sed 's/./&\\x00/g')\\x00\\x00.*$(echo -n "$2" | sed 's/./&\\x00/g')" "$VM_DIR/vars.fd"
+}
+
+@test "x86_64, q35 with OVMF: code and variables in flash, written before, between and after updates" {
+	cp /usr/share/OVMF/OVMF_VARS_4M.fd "$VM_DIR/vars.fd"
+	start_vm -M $MACHINE -nodefaults -m 256 \
+		-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd \
+		-drive "if=pflash,format=raw,file=$VM_DIR/vars.fd"
+	start_link uefi "$VM_SERIAL"
+	wait_link 90 uefi 'Shell> '
+	shell "setvar before -guid $GUID -nv -bs =L\"yesterday\"" 'Shell> '
+	wait_for 10 holds before yesterday
+	update_vm new
+	shell "setvar between -guid $GUID -nv -bs =L\"today\"" 'Shell> '
+	wait_for 10 holds between today
+	shell "setvar before -guid $GUID" '79 00 65 00 73 00 74 00'
+	update_vm 11
+	shell "setvar before -guid $GUID" '79 00 65 00 73 00 74 00'
+	update_vm old
+	shell "setvar after -guid $GUID -nv -bs =L\"tomorrow\"" 'Shell> '
+	wait_for 10 holds after tomorrow
+	holds before yesterday
+	holds between today
+	shell "setvar between -guid $GUID" '74 00 6F 00 64 00 61 00'
+	# A firmware that is started anew finds them, too.
+	vm_ctl system_reset
+	wait_for 90 more_lines "$(link_count uefi 'UEFI Interactive Shell')" 'UEFI Interactive Shell'
+	wait_for 30 more_lines "$(link_count uefi 'Shell> ')" 'Shell> '
+	shell "setvar after -guid $GUID" '74 00 6F 00 6D 00 6F 00'
 }

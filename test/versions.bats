@@ -218,3 +218,68 @@ script() {
 	guest_alive
 	stop_serial_client
 }
+
+# --- where a VM runs ---
+
+# The VM is a child of what was started.
+vm_is_child() {
+	local child
+
+	child=$(cat "/proc/$VM_PID/task/$VM_PID/children")
+	[ -n "$child" ]
+	VM_PID=${child%% *}
+	STARTED+=("$VM_PID")
+}
+
+@test "PID 1 of a PID namespace: by SIGUSR2 and cprctl from outside, and by cprctl inside" {
+	VM_WRAPPER=(unshare --pid --mount-proc --fork)
+	boot_guest -M $MACHINE
+	vm_is_child
+	[ "$(awk '/NSpid/ { print $3 }' "/proc/$VM_PID/status")" = 1 ]
+	start_serial_client
+	run -0 ctl update --binary "$QEMU_NEW" "$VM_PID"
+	guest_alive
+	run -0 nsenter -t "$VM_PID" -p -m env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --binary "$QEMU_OLD" 1
+	guest_alive
+	use_qemu new
+	kill -USR2 "$VM_PID"
+	wait_for 20 runs_new
+	ctl history --json "$VM_PID" | jq -e 'length == 3 and all(.outcome == "updated")'
+	[ "$(awk '/NSpid/ { print $3 }' "/proc/$VM_PID/status")" = 1 ]
+	guest_alive
+	stop_serial_client
+}
+
+runs_new() {
+	[ "$(vm_version)" = 10.0 ]
+}
+
+@test "a user without privileges, by a script with a loader, and by a command" {
+	# The tree that is tested may lie where this user cannot look.
+	mkdir "$VM_DIR/new"
+	cp "$SHIM" "$GUEST" "$VM_DIR"
+	cp "$QEMU_NEW" "$VM_DIR/new"
+	SHIM=$VM_DIR/${SHIM##*/} GUEST=$VM_DIR/${GUEST##*/}
+	chown -R nobody "$VM_DIR"
+	VM_WRAPPER=(setpriv --reuid nobody --clear-groups --inh-caps=-all)
+	boot_guest -M $MACHINE
+	start_serial_client
+	if setpriv --reuid nobody --clear-groups test -x "$QEMU_11"; then
+		to 11 11.1
+	fi
+	update_by_ctl --command env "QEMU_MODULE_DIR=${QEMU_NEW%/bin/*}/lib/x86_64-linux-gnu/qemu" "$VM_DIR/new/qemu-system-x86_64"
+	guest_alive
+	to old 7.2
+	[ "$(stat -c %U "/proc/$VM_PID")" = nobody ]
+	stop_serial_client
+}
+
+@test "under systemd-run" {
+	[ -d /run/systemd/system ] || skip "systemd does not run here"
+	VM_WRAPPER=(systemd-run --quiet --scope --collect)
+	boot_guest -M $MACHINE
+	start_serial_client
+	to new 10.0
+	to old 7.2
+	stop_serial_client
+}
