@@ -460,6 +460,79 @@ spice_listens() {
 	vm_ctl query-spice | jq -e --argjson port "$1" '.enabled and .port == $port'
 }
 
+# --- virtio-serial ports ---
+
+# make_agent_initrd: the Linux guest's, and behind it an archive with Debian's guest agent and an echo on the second port.
+make_agent_initrd() {
+	local tree=$VM_DIR/tree program=/usr/sbin/qemu-ga
+
+	mkdir -p "$tree"
+	# shellcheck disable=SC2046 # names of libraries
+	cp --parents -L "$program" $(ldd "$program" | grep -oE '/[^ ]+') "$tree"
+	cp "$TEST_DIR/guest/init.sh" "$tree/init.worker"
+	cat >"$tree/init" <<-'END'
+		#!/bin/busybox sh
+		/bin/busybox mount -t devtmpfs dev /dev
+		{
+			while [ ! -e /dev/vport0p2 ]; do
+				/bin/busybox sleep 0.1
+			done
+			/usr/sbin/qemu-ga -m virtio-serial -p /dev/vport0p1 -t / -f /agent.pid &
+			exec 3<>/dev/vport0p2
+			while :; do
+				/bin/busybox dd bs=4096 <&3 >&3
+				/bin/busybox sleep 0.1
+			done
+		} </dev/null >/dev/null 2>&1 &
+		exec /bin/busybox sh /init.worker
+	END
+	chmod 755 "$tree/init"
+	{
+		cat "$LINUX_GUEST/initrd.gz"
+		(cd "$tree" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) | gzip -1
+	} >"$VM_DIR/initrd"
+}
+
+# ask_agent ID: the answer to a guest-sync comes, on the one connection.
+ask_agent() {
+	send_link agent "{\"execute\": \"guest-sync\", \"arguments\": {\"id\": $1}}\n"
+	wait_link "${2:-20}" agent "{\"return\": $1}"
+}
+
+agent_is_well() {
+	AGENT_ID=$((AGENT_ID + 1))
+	ask_agent "$AGENT_ID"
+	send_link agent '{"execute": "guest-ping"}\n'
+	wait_link 20 agent '{"return": {}}' $((AGENT_ID - 100))
+}
+
+@test "virtio-serial: the guest agent answers on the same connection; a stream through another port is whole" {
+	local ports stream
+	mapfile -t ports < <(free_ports)
+	make_agent_initrd
+	boot_linux -M $MACHINE -accel tcg -initrd "$VM_DIR/initrd" -device virtio-serial-pci \
+		-chardev "socket,id=agent,path=$VM_DIR/agent.sock,server=on,wait=off" \
+		-device virtserialport,nr=1,chardev=agent,name=org.qemu.guest_agent.0 \
+		-chardev "socket,id=echo,host=127.0.0.1,port=${ports[0]},server=on,wait=off" \
+		-device virtserialport,nr=2,chardev=echo,name=test.echo
+	start_link agent "$VM_DIR/agent.sock"
+	ask_agent 100 60
+	AGENT_ID=100
+	agent_is_well
+	start_background "$VM_DIR/echo.json" "$TOOLS/echoes.py" --rate 100 127.0.0.1 "${ports[0]}"
+	stream=$!
+	wait_for 5 grep -q ready "$VM_DIR/echo.json"
+	there_and_back agent_is_well
+	# Asked right before an update, it answers once.
+	send_link agent '{"execute": "guest-sync", "arguments": {"id": 999}}\n'
+	update_vm new
+	wait_link 20 agent '{"return": 999}'
+	agent_is_well
+	[ "$(link_count agent '{"return": 999}')" = 1 ]
+	fails grep -q eof "$VM_DIR/agent.json"
+	stop_client "$stream" "$VM_DIR/echo.json"
+}
+
 # --- ring buffers ---
 
 @test "-chardev ringbuf: what it holds is there after an update, and after one that fails" {
