@@ -345,19 +345,31 @@ refused_for() {
 	jq -e --arg why "$1" '.outcome == "refused" and (.reasons | length == 1) and (.reasons[0] | test($why))' <<<"$UPDATE_RESULT"
 }
 
-@test "refused by name: a private mapping of the user's file, and one that was deleted or replaced" {
+@test "a private mapping of the user's file is refused by name" {
 	truncate -s "${MIB}M" "$VM_DIR/ram"
 	backend "memory-backend-file,share=off,mem-path=$VM_DIR/ram"
 	refused_for 'RAM block ram0 is a private mapping.*share=on'
-	end_process "$VM_PID"
-	backend "memory-backend-file,share=on,mem-path=$VM_DIR/ram"
-	mv "$VM_DIR/ram" "$VM_DIR/ram.old"
-	refused_for "$VM_DIR/ram is open, but not found any more"
+}
+
+@test "a file that is the guest's memory is renamed, replaced and deleted: it stays the memory, and no other is touched or made" {
 	truncate -s "${MIB}M" "$VM_DIR/ram"
-	refused_for "$VM_DIR/ram is another file now"
-	mv "$VM_DIR/ram.old" "$VM_DIR/ram"
+	backend "memory-backend-file,share=on,mem-path=$VM_DIR/ram"
+	start_serial_client
+	fill
+	mv "$VM_DIR/ram" "$VM_DIR/ram.old"
 	update_vm new
+	is_whole
+	[ ! -e "$VM_DIR/ram" ]
+	truncate -s "${MIB}M" "$VM_DIR/ram"
+	update_vm old
+	is_whole
+	[ "$(stat -c %b "$VM_DIR/ram")" = 0 ]
+	rm "$VM_DIR/ram" "$VM_DIR/ram.old"
+	update_vm new
+	is_whole
+	[ ! -e "$VM_DIR/ram" ]
 	guest_alive
+	stop_serial_client
 }
 
 @test "a failed update leaves preallocated, locked and huge memory as it was, and no descriptor" {
