@@ -11,8 +11,11 @@
 /* Stands for any type, or any value. */
 #define ANY "*"
 
-#define NETWORK	  "netdev nic net"
-#define CHARACTER "chardev serial parallel monitor"
+#define NETWORK "netdev nic net"
+/* Devices without a VMStateDescription; those that QEMU itself calls non-migratable are found by query-migrate. */
+#define NO_STATE     "this QEMU does not save the state of that device: start the VM without it"
+#define CONFIDENTIAL "the memory of a confidential guest belongs to the program that started it"
+#define CHARACTER    "chardev serial parallel monitor"
 
 /**
  * struct rule - what is refused
@@ -90,6 +93,17 @@ static const struct rule rules[] = {
 	{ "device", "vfio-*", NULL, NULL, "VFIO devices cannot be handed over yet" },
 	{ "device", "ivshmem-doorbell", NULL, NULL, "ivshmem-doorbell: its server would see a new peer" },
 	{ "device", "usb-host", NULL, NULL, "usb-host: the guest would see the device unplugged" },
+	{ "device", "adlib", NULL, NULL, NO_STATE },
+	{ "device", "ati-vga", NULL, NULL, NO_STATE },
+	{ "device", "ccid-card-emulated", NULL, NULL, NO_STATE },
+	{ "device", "cxl-*", NULL, NULL, NO_STATE },
+	{ "device", "edu", NULL, NULL, NO_STATE },
+	{ "device", "hv-balloon", NULL, NULL, NO_STATE },
+	{ "device", "pvrdma", NULL, NULL, NO_STATE },
+	{ "device", "virtio-pmem*", NULL, NULL, NO_STATE },
+	{ "object", "sev-guest", NULL, NULL, CONFIDENTIAL },
+	{ "object", "sev-snp-guest", NULL, NULL, CONFIDENTIAL },
+	{ "object", "tdx-guest", NULL, NULL, CONFIDENTIAL },
 	{ "object", "filter-dump", NULL, NULL,
 	  "filter-dump: the file would get a second header: start the VM without it" },
 	{ "object", "memory-backend-epc", NULL, NULL,

@@ -12,7 +12,13 @@ setup() {
 }
 
 teardown() {
-	teardown_vm_dir
+	local rc=0
+
+	teardown_vm_dir || rc=$?
+	if [ -n "${LOOP:-}" ]; then
+		losetup --detach "$LOOP"
+	fi
+	return "$rc"
 }
 
 # --- interrupts that QEMU loses ---
@@ -61,7 +67,10 @@ qemu_io() {
 
 # has_pattern DRIVE BYTE: its first 64 KiB are full of it
 has_pattern() {
-	[[ $(qemu_io "$1" "read -P $2 0 64k") != *[Ee]rror* && $(qemu_io "$1" "read -P $2 0 64k") != *failed* ]]
+	local said
+
+	said=$(qemu_io "$1" "read -P $2 0 64k")
+	[[ $said != *rror* && $said != *failed* ]]
 }
 
 @test "an image renamed, its base and a CD deleted, namesakes put in their places: the guest keeps its own, there and back" {
@@ -146,4 +155,111 @@ has_pattern() {
 	wait_for 20 guest_alive
 	vm_runs new
 	[[ $(qemu_io disk0 'write -P 0x21 0 64k') != *rror* ]]
+}
+
+# --- back ends ---
+
+# start_nbd NAME FILE [OPTIONS]: one client at a time, as qemu-nbd does where nothing else is asked for
+start_nbd() {
+	start_background "$VM_DIR/nbd.log" qemu-nbd --persistent --shared=1 -f raw -k "$VM_DIR/$1.sock" "${@:3}" "$2"
+	NBD_PID=$!
+	wait_for 5 test -S "$VM_DIR/$1.sock"
+}
+
+@test "an NBD server that lets one client in at a time: the guest writes, there and back" {
+	qemu-img create -q -f raw "$VM_DIR/exported" 64M
+	start_nbd nbd "$VM_DIR/exported"
+	boot_linux -M q35 -accel tcg -drive "if=none,id=disk0,driver=raw,file.driver=nbd,file.server.type=unix,file.server.path=$VM_DIR/nbd.sock,file.reconnect-delay=5" \
+		-device virtio-blk-pci,drive=disk0
+	start_serial_client
+	wait_serial 20 'DISK ok'
+	update_vm new
+	disk_goes_on
+	update_vm old
+	disk_goes_on
+	[ "$(guest_status bad)" = 0 ]
+	power_off
+	serial_was_whole
+	end_process "$NBD_PID"
+	disk_is_whole "$VM_DIR/exported" raw
+}
+
+# drives_hold BYTE DRIVE...: what was written before is there, and is written anew with the next byte
+drives_hold() {
+	local byte=$1 drive
+
+	for drive in "${@:2}"; do
+		has_pattern "$drive" "$byte" || return 1
+		[[ $(qemu_io "$drive" "write -P $((byte + 1)) 0 64k") != *rror* ]]
+	done
+}
+
+@test "LUKS, pflash by -blockdev, an NBD server, SCSI and IDE front ends, locking=off, I/O limits, discard, there and back" {
+	local name drives=(luks vars nbd0 thin scsi ide)
+
+	cd "$VM_DIR"
+	printf 'a passphrase' >passphrase
+	qemu-img create -q -f luks --object secret,id=key,file=passphrase -o key-secret=key,iter-time=10 luks.img 4M
+	for name in vars exported scsi ide; do
+		qemu-img create -q -f raw "$name.img" 4M
+	done
+	qemu-img create -q -f qcow2 thin.img 4M
+	cp /usr/share/seabios/bios-256k.bin code.img
+	start_nbd nbd exported.img
+	boot_guest -M q35,pflash0=code,pflash1=vars -accel tcg \
+		-object secret,id=key,file=passphrase \
+		-blockdev "driver=luks,node-name=luks,key-secret=key,file.driver=file,file.filename=luks.img" -device virtio-blk-pci,drive=luks \
+		-blockdev driver=file,filename=code.img,node-name=code,read-only=on -blockdev driver=file,filename=vars.img,node-name=vars \
+		-drive "file=nbd+unix:///?socket=$VM_DIR/nbd.sock,format=raw,if=none,id=nbd0" -device virtio-blk-pci,drive=nbd0 \
+		-drive file=thin.img,if=virtio,id=thin,cache=writeback,discard=unmap,detect-zeroes=unmap \
+		-object iothread,id=io0 -device virtio-scsi-pci,iothread=io0 \
+		-blockdev driver=file,filename=scsi.img,node-name=scsi,locking=off,aio=threads -device scsi-hd,drive=scsi \
+		-drive file=ide.img,format=raw,if=none,id=ide,throttling.bps-total=100000000,throttling.iops-total=1000,werror=stop,rerror=stop -device ide-hd,drive=ide
+	for name in "${drives[@]}"; do
+		[[ $(qemu_io "$name" 'write -P 1 0 64k') != *rror* ]]
+	done
+	update_vm new
+	drives_hold 1 "${drives[@]}"
+	update_vm old
+	drives_hold 2 "${drives[@]}"
+	guest_alive
+	vm_ctl query-block | jq -e 'any(.inserted.bps == 100000000 and .inserted.iops == 1000)'
+	vm_ctl quit
+	wait_for 5 is_gone "$VM_PID"
+	qemu-img check -q thin.img
+}
+
+@test "a block device of the host, there and back; another one in its place is refused" {
+	truncate -s 4M "$VM_DIR/image" "$VM_DIR/other"
+	LOOP=$(losetup --find --show "$VM_DIR/image") || skip "no loop devices here"
+	cp -a "$LOOP" "$VM_DIR/device"
+	boot_guest -M q35 -accel tcg -device virtio-blk-pci,drive=host \
+		-blockdev "driver=host_device,node-name=host,filename=$VM_DIR/device,cache.direct=on"
+	[[ $(qemu_io host 'write -P 1 0 64k') != *rror* ]]
+	update_vm new
+	drives_hold 1 host
+	update_vm old
+	drives_hold 2 host
+	rm "$VM_DIR/device"
+	mknod "$VM_DIR/device" b 7 255
+	run -1 update_vm new
+	[[ $output == *"/device is another file now"* ]]
+	guest_alive
+}
+
+# --- what QEMU itself cannot save ---
+
+@test "devices and image formats that QEMU calls non-migratable are refused by their names" {
+	qemu-img create -q -f vmdk "$VM_DIR/disk.vmdk" 4M
+	qemu-img create -q -f raw "$VM_DIR/disk" 4M
+	boot_guest -M q35 -accel tcg -drive "file=$VM_DIR/disk.vmdk,format=vmdk,if=virtio" \
+		-drive "file=$VM_DIR/disk,format=raw,if=none,id=nvme" -device nvme,drive=nvme,serial=1 \
+		-object cryptodev-backend-builtin,id=crypto -device virtio-crypto-pci,cryptodev=crypto \
+		-chardev qemu-vdagent,id=agent,clipboard=on -device virtio-serial-pci -device virtserialport,chardev=agent
+	run -1 update_vm new
+	[[ $output == *"non-migratable device: "*"nvme"* ]]
+	[[ $output == *"non-migratable device: "*"virtio-crypto"* ]]
+	[[ $output == *"vmdk format used by node"* ]]
+	[[ $output == *'"refused"'* ]]
+	guest_alive
 }
