@@ -6,6 +6,8 @@
  * load.
  */
 #include <errno.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "guard.h"
@@ -201,7 +203,9 @@ static bool has_session(int fd)
  */
 static void note_one_received(int from, int fd)
 {
-	if (table_kind(from) == FDKIND_SOCKETPAIR)
+	struct ifreq request;
+
+	if (table_kind(from) == FDKIND_SOCKETPAIR && !real(ioctl)(fd, TUNGETIFF, &request))
 		table_note_text(fd, FDKIND_TAP, HOOK_recvmsg, TABLE_BRIDGE_HELPER);
 	else
 		table_note_received(fd, from);

@@ -25,6 +25,16 @@ there_and_back() {
 	"$@"
 }
 
+# To a program that passes for a QEMU until it is the successor (test/programs/fakeqemu.c), and back.
+update_fails() {
+	mkdir -p "$VM_DIR/fake"
+	cp "$CPRSHIM_BUILDDIR/test/programs/fakeqemu" "$VM_DIR/fake/qemu-system-x86_64"
+	echo "$QEMU_NEW" >"$VM_DIR/fake/real"
+	echo exit >"$VM_DIR/fake/mode"
+	fails update_by_ctl --binary "$VM_DIR/fake/qemu-system-x86_64"
+	jq -e '.outcome == "failed" and (.reasons[0] | test("fakeqemu: breaks by exit"))' <<<"$UPDATE_RESULT"
+}
+
 # The ticks of the guest in a file rise by one, from the first to the last line.
 ticks_in_order() {
 	awk '$1 == "T" && $3 == "pattern-ok" { if (n && $2 != n + 1) { print "tick", $2, "after", n; bad = 1 } n = $2 }
@@ -80,6 +90,8 @@ pass_fd() {
 	rm "$VM_DIR/disk.qcow2" "$VM_DIR/late"
 	wait_for 10 grep -q 'T 3 ' "$VM_DIR/console"
 	there_and_back sets_are_well "$sets"
+	update_fails
+	sets_are_well "$sets"
 	# Numbers that were told are good still.
 	do_qmp remove-fd "{\"fdset-id\": 7, fd: $(jq .fd <<<"$late")}"
 	[ "$(fdsets | jq -c 'map(.["fdset-id"])')" = "[2,0]" ]
@@ -542,23 +554,13 @@ agent_is_well() {
 	data=$(head -c 300000 /dev/urandom | base64 -w 0)
 	ring_write "$data"
 	there_and_back guest_alive
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json --binary "$(broken_qemu)" "$VM_PID" >"$VM_DIR/failed.json" && false
-	jq -e '.outcome == "failed"' "$VM_DIR/failed.json"
+	update_fails
 	[ "$(ring_read ring)" = "$data" ]
 	[ "$(ring_read ring)" = "" ]
 	[ "$(ring_read empty)" = "" ]
 	ring_write "$data"
 	update_vm new
 	[ "$(ring_read ring)" = "$data" ]
-}
-
-# It passes for a QEMU until it is the successor (test/programs/fakeqemu.c).
-broken_qemu() {
-	mkdir -p "$VM_DIR/fake"
-	cp "$CPRSHIM_BUILDDIR/test/programs/fakeqemu" "$VM_DIR/fake/qemu-system-x86_64"
-	echo "$QEMU_NEW" >"$VM_DIR/fake/real"
-	echo exit >"$VM_DIR/fake/mode"
-	echo "$VM_DIR/fake/qemu-system-x86_64"
 }
 
 ring_write() {
