@@ -197,10 +197,35 @@ static void take_value(const struct watched *w, const char *id, json_t *command)
 	add_command(CHANGE_VALUE, w->kind, id, command);
 }
 
+/* Is this value one of a thing of that name? A property is named by its path first. */
+static bool is_value_of(const struct change *c, const char *id)
+{
+	size_t len = strlen(id);
+	const char *name = c->id;
+
+	if (c->what != CHANGE_VALUE)
+		return false;
+	if (!strncmp(name, "/machine/peripheral/", 20))
+		name += 20;
+	else if (!strncmp(name, "/objects/", 9))
+		name += 9;
+	return !strncmp(name, id, len) && (!name[len] || strchr("/ ", name[len])) &&
+	       (!strcmp(c->kind, "property") || !strcmp(c->kind, "link"));
+}
+
+/* What was set of the one that had this name before. */
+static void drop_values(const char *id)
+{
+	for (size_t i = count; i-- > 0;)
+		if (is_value_of(&changes[i], id))
+			drop(&changes[i]);
+}
+
 static void take(const struct watched *w, const char *id, json_t *command)
 {
 	switch (w->effect) {
 	case EFFECT_ADD:
+		drop_values(id);
 		add_command(CHANGE_ADDED, w->kind, id, command);
 		if (!strcmp(w->kind, "device"))
 			json_object_del(unplugging, id);

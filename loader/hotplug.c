@@ -87,7 +87,7 @@ static const char *device_of_drive(const char *id, char *ret, size_t size)
 
 	if (!strncmp(id, path, sizeof(path) - 1))
 		id += sizeof(path) - 1;
-	snprintf(ret, size, "%.*s", (int)strcspn(id, "/"), id);
+	snprintf(ret, size, "%.*s", (int)strcspn(id, "/ "), id);
 	return ret;
 }
 
@@ -241,6 +241,17 @@ static void check_rules(const struct change *change, struct reasons *reasons)
 	};
 	char *text = placement_options(change->command), value[64];
 
+	if (text && !strcmp(change->kind, "character device")) {
+		optvalue_type(text, value, sizeof(value));
+		if (!strcmp(value, "pty"))
+			reasons_add(reasons,
+				    "character device %s is a pty that was added after the start: use a socket",
+				    change->id);
+		if (optvalue_get(text, "in", value, sizeof(value)) ||
+		    optvalue_get(text, "input-path", value, sizeof(value)))
+			reasons_add(reasons, "character device %s reads a file since after the start: use a socket",
+				    change->id);
+	}
 	if (text && !strcmp(change->kind, "network") &&
 	    (optvalue_get(text, "helper", value, sizeof(value)) ||
 	     (optvalue_get(text, "type", value, sizeof(value)) && !strcmp(value, "bridge"))))
@@ -251,6 +262,33 @@ static void check_rules(const struct change *change, struct reasons *reasons)
 		if (!strcmp(options[i][0], change->kind))
 			refused_option(options[i][1], text, reasons);
 	free(text);
+}
+
+/* What was set of something that is gone is forgotten. */
+static void check_values(const struct comparison *c)
+{
+	static const char *const of_drives[] = { VALUES_LIMITS, VALUES_DRIVE_MEDIUM, VALUES_DEVICE_MEDIUM,
+						 VALUES_OPENING, VALUES_TRAY };
+	char name[NAME_MAX_BYTES];
+
+	for (size_t i = 0; i < c->known_count; i++) {
+		const struct change *change = &c->known[i];
+		bool gone = false;
+
+		if (change->what != CHANGE_VALUE)
+			continue;
+		device_of_drive(change->id, name, sizeof(name));
+		for (size_t n = 0; n < sizeof(of_drives) / sizeof(of_drives[0]); n++)
+			gone |= !strcmp(change->kind, of_drives[n]) && !entities_has(c->now, "drive", change->id);
+		if (!strcmp(change->kind, "link"))
+			gone = !entities_has(c->now, "network", change->id);
+		else if (!strcmp(change->kind, "property") && !strncmp(change->id, "/machine/peripheral/", 20))
+			gone = !entities_has(c->now, "device", name);
+		else if (!strcmp(change->kind, "property") && !strncmp(change->id, "/objects/", 9))
+			gone = !entities_has(c->now, "object", device_of_drive(change->id + 9, name, sizeof(name)));
+		if (gone)
+			changes_forget(change);
+	}
 }
 
 /* What was added: is it still there, and where does it lie? */
@@ -328,6 +366,7 @@ void hotplug_check(uint64_t deadline_ns, struct reasons *reasons)
 	entities_differ(c.now, c.before, new_one, &c);
 	entities_differ(c.before, c.now, gone_one, &c);
 	entities_differ(c.now, "", check_device, &c);
+	check_values(&c);
 	check_added(&c, deadline_ns);
 	check_references(&found);
 	changes_free(c.known, c.known_count);

@@ -143,11 +143,13 @@ ran() {
 	boot_guest -M pc -device e1000,id=nic0,netdev=net0 -netdev user,id=net0
 	start_serial_client
 	do_qmp device_add '{driver: "virtio-rng-pci"}'
+	do_qmp chardev-add '{id: "terminal", backend: {type: "pty", data: {}}}'
 	do_qmp device_del '{id: "nic0"}'
 	do_qmp netdev_del '{id: "net0"}'
 	run ! update_by_ctl
 	UPDATE_RESULT=$(update_history | jq -c last)
-	jq -e '.reasons | length == 3 and any(test("^unplugging device nic0 is pending")) and
+	jq -e '.reasons | length == 4 and any(test("^unplugging device nic0 is pending")) and
+		any(test("^character device terminal is a pty")) and
 		any(test("^unnamed device child<virtio-rng-pci> was added")) and any(test("^network net0 was removed, but it is there"))' \
 		<<<"$UPDATE_RESULT"
 	guest_alive
@@ -198,6 +200,10 @@ ran() {
 	done
 	do_qmp block_set_io_throttle '{device: "disk0", bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0}'
 	do_qmp set_link '{name: "nic0", up: true}'
+	# What was set of an object that is gone is not set again.
+	do_qmp object-add '{"qom-type": "iothread", id: "io1"}'
+	do_qmp qom-set '{path: "/objects/io1", property: "poll-max-ns", value: 1000}'
+	do_qmp object-del '{id: "io1"}'
 	updated_alike new
 	vm_ctl query-block | jq -e '.[0].inserted | .iops == 0'
 	stop_serial_client
@@ -256,6 +262,8 @@ plugged_linux() {
 
 nothing_was_lost() {
 	no_ping_lost 100
+	# A driver that leaves its card resets it.
+	ran 'cd /sys/bus/virtio/drivers/virtio_net && for card in virtio*; do echo $card >unbind; done'
 	[ "$(guest_status bad)" = 0 ]
 	power_off
 	serial_was_whole
