@@ -16,6 +16,7 @@
 #include "../shim/session.h"
 #include "../shim/table.h"
 #include "argv.h"
+#include "nbdpeer.h"
 #include "optvalue.h"
 #include "vm.h"
 
@@ -196,7 +197,7 @@ bool plan_is_connected(int fd, const json_t *chardevs)
 	return chardev_connected(fd, chardevs) != NULL;
 }
 
-static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
+static enum plan_action plan_connection(struct planned *p, const json_t *chardevs, struct reasons *blockers)
 {
 	/* Nothing else of QEMU's connects one (chardev/char-udp.c): its networks send to addresses. */
 	if (decoy_is_datagram(decoy_real(p->it.fd))) {
@@ -204,6 +205,11 @@ static enum plan_action plan_connection(struct planned *p, const json_t *chardev
 		return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 	}
 	p->chardev = plan_is_connected(p->it.fd, chardevs);
+	if (!p->chardev && nbdpeer_ends(decoy_real(p->it.fd)))
+		reasons_add(
+			blockers,
+			"descriptor %d is a disk of a qemu-nbd that ends with its client: start it with --persistent",
+			p->it.fd);
 	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 }
 
@@ -241,7 +247,7 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_LISTENER:
 		return plan_listener(p, chardevs);
 	case FDKIND_CONNECTION:
-		return plan_connection(p, chardevs);
+		return plan_connection(p, chardevs, blockers);
 	case FDKIND_FILE:
 		return plan_file(p);
 	case FDKIND_PIPE:

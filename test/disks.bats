@@ -184,6 +184,17 @@ start_nbd() {
 	disk_is_whole "$VM_DIR/exported" raw
 }
 
+@test "an NBD server that would end with its client is refused" {
+	qemu-img create -q -f raw "$VM_DIR/exported" 4M
+	start_background "$VM_DIR/nbd.log" qemu-nbd -f raw -k "$VM_DIR/nbd.sock" "$VM_DIR/exported"
+	wait_for 5 test -S "$VM_DIR/nbd.sock"
+	boot_guest -M q35 -accel tcg -drive "file=nbd+unix:///?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0"
+	run -1 update_vm new
+	[[ $output == *"qemu-nbd that ends with its client: start it with --persistent"* ]]
+	[[ $(qemu_io nbd0 'write -P 1 0 64k') != *rror* ]]
+	guest_alive
+}
+
 # drives_hold BYTE DRIVE...: what was written before is there, and is written anew with the next byte
 drives_hold() {
 	local byte=$1 drive
