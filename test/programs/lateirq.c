@@ -12,8 +12,6 @@
 
 #define LATE_NS 50000000
 
-ssize_t write(int fd, const void *data, size_t len);
-
 __attribute__((visibility("default"))) ssize_t write(int fd, const void *data, size_t len)
 {
 	struct timespec late = { .tv_nsec = LATE_NS };
