@@ -31,6 +31,7 @@
 #include "handover.h"
 #include "looks.h"
 #include "optvalue.h"
+#include "parcel.h"
 #include "rollback.h"
 #include "service.h"
 #include "stdout.h"
@@ -419,6 +420,23 @@ static char **prepare_main(const struct cprstate *state)
 	return out;
 }
 
+/* What fails here fails before the way back is armed: the guardian has it. */
+static void take_parcel(const struct cprstate *state, int state_fd)
+{
+	static struct execution wanted;
+	const int direct[] = { state->shim[0].library_fd, state_fd };
+
+	if (!state->parcel_count)
+		return;
+	handover_keep_state(&wanted, state);
+	execute_keep(&wanted, state_fd);
+	int rc = parcel_take(&wanted, state->parcel[0].fd, direct);
+	if (!rc)
+		return;
+	log_error("descriptors were lost on their way through the command: %s", strerror(-rc));
+	real(_exit)(1);
+}
+
 /**
  * successor_adopt() - take over
  * @state_fd:  descriptor of the CPR state
@@ -440,6 +458,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	vm_note_standard();
 	slots_setup();
 	first_log();
+	take_parcel(state, state_fd);
 	adopt_slots(state, state_fd);
 	inspect_each(close_stray, NULL);
 	adopt_vm(state);

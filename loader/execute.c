@@ -65,6 +65,12 @@ void execute_keep(struct execution *e, int fd)
 	add(&e->keep, fd);
 }
 
+/** execute_carry() - of what is kept, only what is named here goes through the exec by itself */
+void execute_carry(struct execution *e, int fd)
+{
+	add(&e->carry, fd);
+}
+
 static void close_others(const struct fdlist *list)
 {
 	unsigned int from = 0;
@@ -113,8 +119,9 @@ static void set_cloexec(const struct execution *e)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (!vm_is_standard(fd))
 			real(fcntl)(fd, F_SETFD, FD_CLOEXEC);
-	for (size_t i = 0; i < e->keep.count; i++)
-		real(fcntl)(e->keep.fd[i], F_SETFD, 0);
+	const struct fdlist *list = e->carry.count ? &e->carry : &e->keep;
+	for (size_t i = 0; i < list->count; i++)
+		real(fcntl)(list->fd[i], F_SETFD, 0);
 }
 
 /**

@@ -31,6 +31,7 @@ struct fdlist {
 /**
  * struct execution - what is to be exec'd
  * @program: path or descriptor, arguments, environment
+ * @carry: where it is not empty, those of @keep that go through the exec by themselves
  * @keep:  descriptors that stay open; all others but stdin, stdout and stderr are closed
  * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
  * @holder_wait: the end that the holder reads; closed by the exec
@@ -39,6 +40,7 @@ struct fdlist {
 struct execution {
 	struct program program;
 	struct fdlist keep;
+	struct fdlist carry;
 	int holder_pipe;
 	int holder_wait;
 	struct guardian guardian;
@@ -46,6 +48,7 @@ struct execution {
 
 int execute_pipe(struct execution *e);
 void execute_keep(struct execution *e, int fd);
+void execute_carry(struct execution *e, int fd);
 int execute(struct execution *e);
 void execute_here(struct execution *e);
 bool execute_on_signal(void);

@@ -6,6 +6,7 @@
  */
 #include "guardian.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -66,6 +67,9 @@ static void bring_back(const struct execution *e)
 	vm.journal->guardian = (int32_t)syscall(SYS_getpid);
 	/* The state names the pipe; nothing else may come to stand under its number. */
 	syscall(SYS_dup3, e->holder_wait, e->holder_pipe, 0);
+	/* Where a command was to come between, they were to close with its exec. */
+	for (size_t i = 0; i < e->keep.count; i++)
+		syscall(SYS_fcntl, e->keep.fd[i], F_SETFD, 0);
 	vm_mark(JOURNAL_EXEC);
 	start_exec(&e->guardian.back);
 	syscall(SYS_write, STDERR_FILENO, lost, sizeof(lost) - 1);

@@ -24,6 +24,7 @@
 #include "guestcpu.h"
 #include "migparams.h"
 #include "mux.h"
+#include "parcel.h"
 #include "pins.h"
 #include "probe.h"
 #include "ramblocks.h"
@@ -200,7 +201,7 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 {
 	uint8_t *buf = malloc(STATE_BYTES);
 
-	h->state_fd = h->stream_fd = -1;
+	h->state_fd = h->stream_fd = h->parcel = -1;
 	if (!buf)
 		return -ENOMEM;
 	cprstate_begin(&h->w, buf, STATE_BYTES);
@@ -408,6 +409,16 @@ static void put_shim(struct handover *h)
 	cprstate_put_shim(&h->w, &rec);
 }
 
+/* A command's own children get nothing of what the VM has open. */
+static int put_parcel(struct handover *h)
+{
+	if (h->target.start.how != START_COMMAND)
+		return 0;
+	h->parcel = parcel_make();
+	cprstate_put_parcel(&h->w, &(struct cpr_parcel){ .fd = h->parcel });
+	return h->parcel < 0 ? h->parcel : 0;
+}
+
 /** handover_keep_state() - keep the descriptors that a state names */
 void handover_keep_state(struct execution *e, const struct cprstate *state)
 {
@@ -544,7 +555,11 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	put_shim(h);
 	put_notes(h, plan);
 	if (!rc)
+		rc = put_parcel(h);
+	if (!rc)
 		rc = seal(h);
+	if (!rc && h->parcel >= 0)
+		rc = parcel_fill(&h->exec, h->parcel, (const int[]){ vm.library_fd, h->state_fd });
 	if (!rc) {
 		snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", h->state_fd);
 		rc = handover_program(&h->exec.program, &h->target, variable);
@@ -561,6 +576,7 @@ void handover_release(struct handover *h)
 {
 	slots_close(h->state_fd);
 	slots_close(h->stream_fd);
+	slots_close(h->parcel);
 	for (size_t i = 0; i < h->parked_count; i++)
 		slots_close(h->parked[i]);
 	slots_close(h->exec.holder_pipe);

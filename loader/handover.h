@@ -25,6 +25,7 @@
  * @warnings:	    so far
  * @w:		    the state being written
  * @state_fd, @stream_fd: memfds, or -1
+ * @parcel:	    what they go through a command in, or -1
  * @parked, @parked_count: numbers of ours for what is handed over without a decoy
  */
 struct handover {
@@ -45,6 +46,7 @@ struct handover {
 	int parked[HANDOVER_PARKED];
 	size_t parked_count;
 	struct execution exec;
+	int parcel;
 };
 
 int handover_prepare(struct handover *h, uint64_t deadline_ns);

@@ -199,7 +199,7 @@ static struct attempt *begin(const struct update_request *request)
 	a->h.started_ns = clock_now();
 	a->h.requester = request->requester;
 	a->h.warnings = &a->warnings;
-	a->h.state_fd = a->h.stream_fd = a->h.exec.holder_pipe = a->h.exec.holder_wait = -1;
+	a->h.parcel = a->h.state_fd = a->h.stream_fd = a->h.exec.holder_pipe = a->h.exec.holder_wait = -1;
 	a->h.exec.guardian = GUARDIAN_NONE;
 	return a;
 }

@@ -152,6 +152,28 @@ script() {
 	stop_serial_client
 }
 
+@test "what a script leaves running has nothing of the VM's, and keeps no memory of it" {
+	# The probe runs it, too.
+	script replacement "[ -z \"\$CPRSHIM_STATE\" ] || { sleep 600 & echo \$! >'$VM_DIR/child'; }; exec '$QEMU_NEW' \"\$@\""
+	boot_guest -M $MACHINE
+	start_serial_client
+	start_qmp_client
+	update_by_ctl --binary "$VM_DIR/replacement"
+	local child
+	child=$(cat "$VM_DIR/child")
+	STARTED+=("$child")
+	vm_lives
+	# The library, the state, an empty queue, and stdin, stdout and stderr.
+	[ "$(find "/proc/$child/fd" -mindepth 1 | wc -l)" -le 6 ]
+	fails sh -c "ls -l /proc/$child/fd | grep -E 'cprshim-ram|pipe:'"
+	guest_alive
+	update_vm old
+	guest_alive
+	qmp_goes_on
+	stop_qmp_client
+	stop_serial_client
+}
+
 @test "CPRSHIM_BINARY is a script: it is taken anew at each update, and the next one leads back from it" {
 	script replacement "exec '$QEMU_NEW' -L /nowhere \"\$@\""
 	CPRSHIM_BINARY=$VM_DIR/replacement boot_guest -M $MACHINE
