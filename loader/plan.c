@@ -221,7 +221,8 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	if (p->from_fdset)
 		return PLAN_REOPEN;
-	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
+	/* A vhost device belongs to an address space, which the exec replaces (drivers/vhost/vhost.c:vhost_dev_check_owner). */
+	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO && it->kind != FDKIND_VHOST) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
 	}

@@ -74,6 +74,8 @@ static const struct rule rules[] = {
 	{ CHARACTER, "braille", NULL, NULL, "a braille display's session cannot be handed over" },
 	{ NETWORK, ANY, "vhost", "on", "vhost network back ends cannot be handed over yet: use vhost=off" },
 	{ NETWORK, ANY, "vhostforce", "on", "vhost network back ends cannot be handed over yet: use vhost=off" },
+	{ NETWORK, ANY, "vhostfd", ANY, "vhost network back ends cannot be handed over yet: use vhost=off" },
+	{ NETWORK, ANY, "vhostfds", ANY, "vhost network back ends cannot be handed over yet: use vhost=off" },
 	{ NETWORK, "vhost-*", NULL, NULL, "vhost-user and vDPA network back ends cannot be handed over yet" },
 	{ "net", ANY, "helper", ANY, "-net with a bridge helper cannot be handed over: use -netdev or -nic" },
 	{ "net", "bridge", NULL, NULL, "-net with a bridge helper cannot be handed over: use -netdev or -nic" },
