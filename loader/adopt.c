@@ -182,6 +182,7 @@ static int place_by_number(struct preserved *p)
 	case FDKIND_LISTENER:
 	case FDKIND_TAP:
 	case FDKIND_CONNECTION:
+	case FDKIND_SOCKET:
 	case FDKIND_STDIO:
 		/* The number is free but for 0 to 2; dup3() in decoy_place() takes it either way. */
 		p->taken = true;
@@ -211,6 +212,8 @@ static int adopt_descriptor(const struct cpr_fd *rec)
 	p->open_flags = rec->open_flags;
 	p->inherited = rec->inherited;
 	p->name = rec->name;
+	p->decoy.packets =
+		*rec->name && (p->kind == FDKIND_CONNECTION || p->kind == FDKIND_CLIENT) && !decoy_is_datagram(p->fd);
 	p->addr_len = rec->addr.len;
 	if (rec->addr.len)
 		memcpy(&p->addr, rec->addr.data, rec->addr.len);

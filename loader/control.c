@@ -206,7 +206,7 @@ static json_t *read_request(int fd)
 
 		if (poll(&wait, 1, clock_left_ms(until)) <= 0)
 			return NULL;
-		ssize_t n = recv(fd, line + len, sizeof(line) - len, MSG_DONTWAIT);
+		ssize_t n = real(recv)(fd, line + len, sizeof(line) - len, MSG_DONTWAIT);
 		if (n <= 0)
 			return NULL;
 		len += (size_t)n;

@@ -45,6 +45,9 @@ static bool is_stalled(const struct planned *p, int real)
 {
 	struct pollfd room = { .fd = real, .events = POLLOUT };
 
+	/* Half a packet that was sent must have its other half. */
+	if (p->netdev && (!plan_has_packets(p) || !session_is_between(p->it.fd)))
+		return false;
 	switch (p->it.kind) {
 	case FDKIND_CLIENT:
 	case FDKIND_CONNECTION:
@@ -64,7 +67,14 @@ static int hold(struct freeze *f, const struct planned *p)
 	int real = slots_park(p->it.fd);
 	if (real < 0)
 		return real;
+	/*
+	 * QEMU leaves connections that it accepts blocking (net/stream.c, net/socket.c), and on its decoy it would wait
+	 * for a packet in its main loop.
+	 */
+	if (p->netdev)
+		real(fcntl)(real, F_SETFL, real(fcntl)(real, F_GETFL) | O_NONBLOCK);
 	struct decoy *d = &f->held[f->held_count];
+	d->packets = plan_has_packets(p);
 	int rc = is_stalled(p, real) ? decoy_place_full(d, p->it.kind, p->it.fd, real)
 				     : decoy_place(d, p->it.kind, p->it.fd, real);
 	if (rc) {
@@ -111,7 +121,9 @@ static bool is_input(const struct planned *p, const struct plan *plan)
 	case FDKIND_CONNECTION:
 	case FDKIND_FILE:
 	case FDKIND_PIPE:
-		return p->chardev && !p->partner;
+		return (p->chardev && !p->partner) || p->netdev;
+	case FDKIND_SOCKET:
+		return p->netdev != NULL;
 	case FDKIND_TAP:
 	case FDKIND_PTY_MASTER:
 		return true;

@@ -224,6 +224,12 @@ static void put_session(const struct freeze *f, struct cpr_fd *rec, const struct
 		if (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)
 			rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
 	}
+	if (plan_has_packets(p)) {
+		free(s->partial);
+		s->partial = session_packet(p->it.fd, &s->partial_len);
+		s->overflow |= s->partial_len && !s->partial;
+		rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
+	}
 	if (pending && pending->len)
 		rec->residue = (struct cpr_bytes){ (const uint8_t *)pending->data, (uint32_t)pending->len };
 }
@@ -245,7 +251,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 		.parent = parent,
 		.open_flags = p->it.rec.open_flags,
 		.inherited = (p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO,
-		.name = request_name(&p->it),
+		.name = p->netdev ? p->netdev : request_name(&p->it),
 	};
 
 	if (rec.fd < 0)
@@ -530,6 +536,22 @@ static int set_guardian(struct handover *h, const char *variable)
 	return g->leader < 0 ? g->leader : handover_program(&g->back, &h->back, variable);
 }
 
+/* All that QEMU wrote has been passed on; the other half of a packet would be lost with it. */
+static int check_packets(const struct plan *plan, struct reasons *reasons)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		if (!plan_has_packets(p) || session_is_between(p->it.fd))
+			continue;
+		reasons_add(reasons,
+			    "network back end %s: its peer does not read, and half a packet was sent: try again",
+			    p->netdev);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
 /**
  * handover_write() - finish the state
  * @h:	     after handover_prepare()
@@ -542,8 +564,11 @@ static int set_guardian(struct handover *h, const char *variable)
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons)
 {
 	static char variable[32];
-	int rc = put_ram(h);
+	int rc = check_packets(plan, reasons);
 
+	if (rc)
+		return rc;
+	rc = put_ram(h);
 	if (!rc)
 		rc = put_fds(h, f, plan);
 	if (!rc)

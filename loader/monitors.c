@@ -106,14 +106,6 @@ static int handshake(struct preserved *p, struct wire *w)
 	return rc;
 }
 
-/* Has QEMU read all that was written to a decoy? */
-static bool consumed(const struct decoy *d)
-{
-	int left = 0;
-
-	return real(ioctl)(d->peer, TIOCOUTQ, &left) || left == 0;
-}
-
 static int pass_residue(struct preserved *p, uint64_t until)
 {
 	struct wire w = { .data = malloc(p->residue_len ? p->residue_len : 1), .len = p->residue_len };
@@ -151,7 +143,7 @@ static int hand_monitor_over(struct preserved *p)
 	struct wire w = { .data = NULL };
 	int rc = handshake(p, &w);
 
-	while (!rc && !consumed(&p->decoy) && clock_now() < until) {
+	while (!rc && !decoy_consumed(&p->decoy) && clock_now() < until) {
 		struct pollfd nothing = { .fd = -1 };
 
 		poll(&nothing, 1, 1);

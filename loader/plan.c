@@ -3,52 +3,21 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "../shim/decoy.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/table.h"
+#include "address.h"
 #include "argv.h"
 #include "nbdpeer.h"
 #include "optvalue.h"
 #include "vm.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
-
-/*
- * A socket's own address, or its peer's, as QEMU writes it in query-chardev
- * (chardev/char-socket.c:qemu_chr_compute_filename).
- */
-static void address_text(int fd, bool peer, char *ret, size_t size)
-{
-	struct sockaddr_storage addr = { 0 };
-	socklen_t len = sizeof(addr);
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-
-	ret[0] = '\0';
-	if (peer ? real(getpeername)(decoy_real(fd), (struct sockaddr *)&addr, &len)
-		 : real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len))
-		return;
-	if (addr.ss_family == AF_UNIX) {
-		const struct sockaddr_un *un = (const struct sockaddr_un *)&addr;
-		size_t path = len - offsetof(struct sockaddr_un, sun_path);
-
-		if (path && un->sun_path[0])
-			snprintf(ret, size, "unix:%.*s", (int)path, un->sun_path);
-		else if (path > 1)
-			snprintf(ret, size, "unix:%.*s", (int)path - 1, un->sun_path + 1);
-	} else if (!getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port, sizeof(port),
-				NI_NUMERICHOST | NI_NUMERICSERV)) {
-		snprintf(ret, size, addr.ss_family == AF_INET6 ? "tcp:[%s]:%s" : "tcp:%s:%s", host, port);
-	}
-}
 
 /* The character device whose file name begins with this text, as a server or as a client. */
 static const json_t *chardev_find(const json_t *chardevs, const char *text, bool server)
@@ -221,6 +190,8 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	if (p->from_fdset)
 		return PLAN_REOPEN;
+	if (p->netdev)
+		return PLAN_PRESERVE;
 	/* A vhost device belongs to an address space, which the exec replaces (drivers/vhost/vhost.c:vhost_dev_check_owner). */
 	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO && it->kind != FDKIND_VHOST) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
@@ -308,6 +279,89 @@ static void check_fdsets(const json_t *fdsets, struct reasons *blockers)
 				    json_integer_value(json_object_get(set, "fdset-id")));
 }
 
+static void mark_netdevs(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		struct planned *p = &plan->fds[i];
+		const struct netdev *netdev = NULL;
+
+		if (p->it.kind == FDKIND_CONNECTION || p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_SOCKET)
+			netdev = netdevs_of_socket(&plan->netdevs, &p->it);
+		p->netdev = netdev ? netdev->name : NULL;
+	}
+}
+
+/** plan_has_packets() - is this a network back end's socket on which each packet follows its length? */
+bool plan_has_packets(const struct planned *p)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return p->netdev && !getsockopt(decoy_real(p->it.fd), SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM;
+}
+
+/**
+ * plan_check_version() - can this version of QEMU have what is planned?
+ * @plan:    the plan
+ * @version: such as "7.2.22"
+ * @reasons: why not
+ *
+ * Since 10.2 QEMU polls by io_uring what it does not poll by GLib, and wakes up for a new file under a number only where
+ * the old one becomes readable: which a packets' stream must not, with nothing there to read.
+ */
+void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons)
+{
+	unsigned int major = 0, minor = 0;
+
+	if (sscanf(version, "%u.%u", &major, &minor) != 2 || major < 10 || (major == 10 && minor < 2))
+		return;
+	for (size_t i = 0; i < plan->count; i++)
+		for (size_t n = 0; plan->fds[i].netdev && n < plan->netdevs.count; n++) {
+			const struct netdev *netdev = &plan->netdevs.list[n];
+
+			if (!strcmp(netdev->name, plan->fds[i].netdev) && strcmp(netdev->type, "stream") != 0 &&
+			    plan->fds[i].it.kind != FDKIND_SOCKET)
+				reasons_add(reasons,
+					    "network back end %s: QEMU %s would not notice its connection: use -netdev "
+					    "stream, or dgram with addresses",
+					    netdev->name, version);
+		}
+}
+
+/* A socket that the plan closes, and that may be the one that a network back end has. */
+static bool is_unclaimed(const struct planned *p)
+{
+	return p->action == PLAN_CLOSE &&
+	       (p->it.kind == FDKIND_CONNECTION || p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_SOCKET);
+}
+
+static void check_netdev(const struct plan *plan, const struct netdev *netdev, struct reasons *blockers)
+{
+	bool found = false, unclaimed = false;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		unclaimed |= is_unclaimed(p);
+		if (!p->netdev || strcmp(p->netdev, netdev->name) != 0)
+			continue;
+		found = true;
+		if (plan_has_packets(p) && session_is_broken(p->it.fd))
+			reasons_add(blockers, "network back end %s: what came over its connection is not known",
+				    netdev->name);
+	}
+	if (!found && unclaimed)
+		reasons_add(blockers, "network back end %s (%s): its socket is not known", netdev->name, netdev->info);
+}
+
+/* QEMU may name a peer that is gone; where no socket is left over, none is lost. */
+static void check_netdevs(const struct plan *plan, struct reasons *blockers)
+{
+	for (size_t i = 0; i < plan->netdevs.count; i++)
+		if (netdevs_has_socket(&plan->netdevs.list[i]))
+			check_netdev(plan, &plan->netdevs.list[i], blockers);
+}
+
 static int find_listener(const struct plan *plan, const struct planned *client)
 {
 	for (size_t i = 0; i < plan->count; i++)
@@ -337,7 +391,7 @@ static void plan_clients(struct plan *plan, const json_t *chardevs)
 			continue;
 		address_text(p->it.fd, false, text, sizeof(text));
 		p->parent = find_listener(plan, p);
-		if (p->parent < 0)
+		if (p->parent < 0 || p->netdev)
 			continue;
 		/*
 		 * A listener on any address has another name than its clients; one that is connected is named by its
@@ -433,11 +487,12 @@ static void check_twins(const struct plan *plan, struct reasons *blockers)
  * @ret:      the plan; plan_free() ends it
  * @chardevs: answer of query-chardev
  * @fdsets:   answer of query-fdsets
+ * @deadline_ns: CLOCK_MONOTONIC
  * @blockers: what cannot be handed over
  *
  * Return: 0 or a negative errno.
  */
-int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct reasons *blockers)
+int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t deadline_ns, struct reasons *blockers)
 {
 	struct inspected *list;
 	size_t n;
@@ -457,6 +512,10 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct r
 	}
 	free(list);
 	ret->fdsets = json_incref(fdsets);
+	rc = netdevs_query(&ret->netdevs, deadline_ns);
+	if (rc)
+		return rc;
+	mark_netdevs(ret);
 	mark_fdsets(ret->fds, ret->count, fdsets);
 	check_fdsets(fdsets, blockers);
 	for (size_t i = 0; i < ret->count; i++)
@@ -467,6 +526,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct r
 	ret->stdio = chardev_is(chardevs, "stdio");
 	check_endpoints(ret, chardevs, blockers);
 	check_twins(ret, blockers);
+	check_netdevs(ret, blockers);
 	if (table_why_incomplete())
 		reasons_add(blockers, "%s", table_why_incomplete());
 	return 0;
@@ -477,6 +537,7 @@ void plan_free(struct plan *plan)
 {
 	free(plan->fds);
 	json_decref(plan->fdsets);
+	netdevs_free(&plan->netdevs);
 	*plan = (struct plan){ .fds = NULL };
 }
 

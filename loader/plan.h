@@ -14,6 +14,7 @@
 
 #include "../shim/decoy.h"
 #include "../shim/inspect.h"
+#include "netdevs.h"
 #include "reasons.h"
 
 enum plan_action {
@@ -30,6 +31,7 @@ enum plan_action {
  * @parent: index in the plan of a client's listener, of a TPM's data channel's control channel, or -1
  * @chardev: it belongs to a character device of QEMU's
  * @frontends: of the multiplexer on that character device; 0 where there is none
+ * @netdev: name of the network back end whose socket it is, or NULL
  * @fdset:   it is a member of a descriptor set
  * @from_fdset: it was opened through a descriptor set, and will be again
  * @partner: it leads to the other half of a device (loader/partners.h), which QEMU talks to until the exec: no decoy
@@ -40,6 +42,7 @@ struct planned {
 	int parent;
 	bool chardev;
 	unsigned int frontends;
+	const char *netdev;
 	bool fdset;
 	bool from_fdset;
 	bool partner;
@@ -50,17 +53,21 @@ struct planned {
  * @fds, @count: by number
  * @stdio:  a character device is on stdin and stdout
  * @fdsets: answer of query-fdsets
+ * @netdevs: network back ends
  */
 struct plan {
 	struct planned *fds;
 	size_t count;
 	bool stdio;
 	json_t *fdsets;
+	struct netdevs netdevs;
 };
 
-int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, struct reasons *blockers);
+int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t deadline_ns, struct reasons *blockers);
 void plan_text(const struct planned *p, char *ret, size_t size);
 bool plan_is_connected(int fd, const json_t *chardevs);
+bool plan_has_packets(const struct planned *p);
+void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons);
 void plan_free(struct plan *plan);
 json_t *plan_json(const struct plan *plan);
 

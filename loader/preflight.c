@@ -145,7 +145,7 @@ int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reas
 		struct reasons found = REASONS_INIT;
 		json_t *chardevs = preflight_chardevs(deadline_ns);
 		json_t *fdsets = query("query-fdsets", deadline_ns, &found);
-		int rc = chardevs && fdsets ? plan_make(plan, chardevs, fdsets, &found) : -EIO;
+		int rc = chardevs && fdsets ? plan_make(plan, chardevs, fdsets, deadline_ns, &found) : -EIO;
 
 		if (!rc)
 			partners_plan(plan, chardevs, deadline_ns, &found);

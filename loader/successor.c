@@ -40,6 +40,7 @@
 #include "migparams.h"
 #include "monitors.h"
 #include "mux.h"
+#include "packets.h"
 #include "pins.h"
 #include "plan.h"
 #include "preflight.h"
@@ -128,7 +129,7 @@ static int load(char error[QMP_ERROR_MAX])
 		snprintf(error, QMP_ERROR_MAX, "no socket: %s", strerror(errno));
 		return -EIO;
 	}
-	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	real(setsockopt)(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	snprintf(uri, sizeof(uri), "fd:%d", pair[1]); /* QEMU closes it */
 	qmp_forget_events(&qmp_private);
 	int rc = qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
@@ -195,9 +196,10 @@ static int wait_for_clients(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
+/* packets_resume() has waited for those that have a name, a network back end's. */
 static bool is_connected(const struct preserved *p, const json_t *chardevs)
 {
-	return p->kind != FDKIND_CONNECTION || p->inherited || decoy_is_datagram(p->fd) ||
+	return p->kind != FDKIND_CONNECTION || *p->name || p->inherited || decoy_is_datagram(p->fd) ||
 	       (__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE) && plan_is_connected(p->decoy.number, chardevs));
 }
 
@@ -272,7 +274,7 @@ static int prepare(char error[QMP_ERROR_MAX])
 		return -EIO;
 	}
 	vm_mark(JOURNAL_REMAPPED);
-	if (wait_for_clients(error))
+	if (wait_for_clients(error) || packets_resume(deadline, error))
 		return -EIO;
 	wait_for_connections();
 	mux_restore(vm.cpr_state, deadline);

@@ -180,6 +180,8 @@ static void check(struct attempt *a)
 		return; /* that is a reason already */
 	progress(a, "probe", "starting the replacement for a moment");
 	check_binary(a);
+	plan_check_version(&a->plan, a->h.target.version, &a->reasons);
+	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
 	check_way_back(a);
 	check_user_networks(a);
 }

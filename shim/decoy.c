@@ -77,8 +77,8 @@ static void widen(int fd)
 	int size = DECOY_BUFFER;
 
 	/* The forced form needs CAP_NET_ADMIN; without it net.core.wmem_max is the limit. */
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (real(setsockopt)(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		real(setsockopt)(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
 static int make_pair(int type, int *ret_mine)
@@ -134,8 +134,14 @@ static bool is_udp(const struct decoy *d)
 	return d->kind == FDKIND_CONNECTION && decoy_is_datagram(d->real);
 }
 
+/* Must whoever is woken up find something to read? */
+static bool must_find(const struct decoy *d)
+{
+	return d->packets || is_udp(d);
+}
+
 /**
- * decoy_receive() - for the hook of recvmsg(): what woke QEMU up just before the decoy came lies in the real one
+ * decoy_receive() - for the hooks of recv() and recvmsg(): what woke QEMU up just before a decoy came is in the real one
  * @number: descriptor that had nothing to read
  * @msg, @flags: as recvmsg()'s
  *
@@ -145,7 +151,7 @@ ssize_t decoy_receive(int number, struct msghdr *msg, int flags)
 {
 	const struct decoy *d = decoy_find(number);
 
-	if (d && is_udp(d))
+	if (d && must_find(d))
 		return real(recvmsg)(d->real, msg, flags | MSG_DONTWAIT);
 	errno = EAGAIN;
 	return -1;
@@ -165,7 +171,7 @@ static void fill(int fd)
 	static const char junk[4096];
 	int least = 1, flags;
 
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	real(setsockopt)(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 	while (send(fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		;
 	flags = errno == ENOTSOCK ? real(fcntl)(fd, F_GETFL) : -1;
@@ -183,7 +189,9 @@ static bool never_waits(const struct decoy *d)
 
 static int place(struct decoy *d, enum fdkind kind, int number, int real, bool full)
 {
-	*d = (struct decoy){ .kind = kind, .number = number, .real = real, .peer = -1, .full = full };
+	*d = (struct decoy){
+		.kind = kind, .number = number, .real = real, .peer = -1, .full = full, .packets = d->packets
+	};
 	int fd = make_decoy(d);
 
 	if (fd < 0)
@@ -197,15 +205,16 @@ static int place(struct decoy *d, enum fdkind kind, int number, int real, bool f
 	if (!rc) {
 		if (flags >= 0 && !(flags & O_NONBLOCK) && !never_waits(d))
 			real(fcntl)(fd, F_SETFL, 0);
+		d->placed = d->packets; /* from its very first moment on, decoy_receive() must know of it */
 		rc = real(dup3)(fd, number, fd_flags == FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
 	}
 	real(close)(fd);
+	d->placed = !rc;
 	if (rc) {
 		forget(d);
 		d->peer = slots_close(d->peer);
 		return rc;
 	}
-	d->placed = true;
 	return 0;
 }
 
@@ -321,7 +330,7 @@ static void poke(const struct decoy *d)
 			real(connect)(fd, (const struct sockaddr *)&d->addr, d->addr_len);
 			real(close)(fd);
 		}
-	} else if (d->peer >= 0 && !is_udp(d)) {
+	} else if (d->peer >= 0 && !must_find(d)) {
 		/* Full is as good: then the decoy is readable already. */
 		while (write(d->peer, "", 1) < 0 && errno == EINTR)
 			;
@@ -390,7 +399,7 @@ void decoy_done(struct decoy *d)
  * decoy_read() - take what QEMU wrote into a decoy
  * @d:	 the decoy
  * @buf: where it goes
- * @len: at most this much; for a tap one packet
+ * @len: at most this much; for a tap and a datagram socket one packet
  *
  * Return: bytes, 0 where there is nothing, or a negative errno.
  */
@@ -406,6 +415,14 @@ ssize_t decoy_read(struct decoy *d, void *buf, size_t len)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	return n;
+}
+
+/** decoy_consumed() - has QEMU read all that was written to a decoy? */
+bool decoy_consumed(const struct decoy *d)
+{
+	int left = 0;
+
+	return real(ioctl)(d->peer, TIOCOUTQ, &left) || left == 0;
 }
 
 static int write_all(int fd, const char *buf, size_t len)

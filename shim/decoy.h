@@ -31,6 +31,8 @@
  * @placed: the decoy stands under @number (a switched one does not)
  * @full:   what QEMU wrote into it is junk of ours
  * @blocking: the real one blocked before the switch, and does again after decoy_done()
+ * @packets: a network back end's stream: QEMU ends where it is woken up and finds nothing (net/net.c:net_fill_rstate);
+ *	     the caller's to set before decoy_place()
  * @queue:  a tap's: the last TUNSETQUEUE request, which waits for the switch; 0 where there was none
  * @addr:   a decoy listener's address
  * @addr_len: its length
@@ -43,6 +45,7 @@ struct decoy {
 	bool placed;
 	bool full;
 	bool blocking;
+	bool packets;
 	short queue;
 	struct sockaddr_un addr;
 	socklen_t addr_len;
@@ -59,6 +62,7 @@ int decoy_forward(struct decoy *d);
 ssize_t decoy_read(struct decoy *d, void *buf, size_t len);
 bool decoy_is_datagram(int fd);
 ssize_t decoy_receive(int number, struct msghdr *msg, int flags);
+bool decoy_consumed(const struct decoy *d);
 struct decoy *decoy_find(int number);
 int decoy_real(int number);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "guard.h"
@@ -41,19 +42,23 @@ SHIM_HOOK int socketpair(int domain, int type, int protocol, int fds[2])
 	return rc;
 }
 
-/* In a successor: put the preserved listener's decoy under the socket that QEMU binds. */
-static bool rebind_listener(int fd, const struct sockaddr *addr, socklen_t len)
+/* In a successor: put the preserved socket's decoy under the one that QEMU binds. */
+static bool rebind_bound(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct preserved *p = guard_role() == SHIM_SUCCESSOR ? preserved_by_address(FDKIND_LISTENER, addr, len) : NULL;
+	struct preserved *p = NULL;
 
-	return p && !decoy_place(&p->decoy, FDKIND_LISTENER, fd, p->fd);
+	if (guard_role() == SHIM_SUCCESSOR)
+		p = preserved_by_address(FDKIND_LISTENER, addr, len);
+	if (guard_role() == SHIM_SUCCESSOR && !p)
+		p = preserved_by_address(FDKIND_SOCKET, addr, len);
+	return p && !decoy_place(&p->decoy, p->kind, fd, p->fd);
 }
 
 SHIM_HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (!guard_enter())
 		return real(bind)(fd, addr, len);
-	int rc = rebind_listener(fd, addr, len) ? 0 : real(bind)(fd, addr, len);
+	int rc = rebind_bound(fd, addr, len) ? 0 : real(bind)(fd, addr, len);
 	if (!rc)
 		table_note_address(fd, FDKIND_SOCKET, addr, len);
 	guard_leave();
@@ -178,6 +183,20 @@ SHIM_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	return rc;
 }
 
+/* A multicast group that the real socket is in already: its decoy knows of none. */
+SHIM_HOOK int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	if (level == IPPROTO_IP && decoy_find(fd))
+		return 0;
+	return real(setsockopt)(fd, level, option, value, len);
+}
+
+/* A datagram to an address can go nowhere from a decoy. */
+SHIM_HOOK ssize_t sendto(int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t to_len)
+{
+	return real(sendto)(to ? decoy_real(fd) : fd, data, len, flags, to, to_len);
+}
+
 /* QEMU keeps a connection's names for life: they must be the real one's, not its decoy's. */
 SHIM_HOOK int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
@@ -223,6 +242,25 @@ static void note_received(int from, struct msghdr *msg)
 			note_one_received(from, fd);
 		}
 	}
+}
+
+/* QEMU's own calls only: a user network's connections (libslirp) are not followed. */
+SHIM_HOOK ssize_t recv(int fd, void *data, size_t len, int flags)
+{
+	ssize_t n = real(recv)(fd, data, len, flags);
+	struct iovec part = { .iov_base = data, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (n < 0 && errno == EAGAIN)
+		n = decoy_receive(fd, &msg, flags);
+	if (n > 0 && has_session(fd) && guard_in_program_text(__builtin_return_address(0)) && guard_enter()) {
+		int saved = errno;
+
+		session_received(fd, &msg, (size_t)n);
+		errno = saved;
+		guard_leave();
+	}
+	return n;
 }
 
 SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)

@@ -78,7 +78,7 @@ static bool same_address(const struct preserved *p, const struct sockaddr *addr,
 
 /**
  * preserved_by_address() - take the socket that was bound or connected to an address
- * @kind: FDKIND_LISTENER or FDKIND_CONNECTION
+ * @kind: FDKIND_LISTENER, FDKIND_SOCKET or FDKIND_CONNECTION
  * @addr: address in QEMU's request
  * @len:  its length
  *
@@ -160,11 +160,11 @@ struct preserved *preserved_next(enum fdkind kind)
 }
 
 /**
- * preserved_is_socket_path() - is this the path of a listening socket that QEMU has yet to ask for?
+ * preserved_is_socket_path() - is this the path of a listening or datagram socket that QEMU has yet to ask for?
  * @path: as given to unlink()
  *
- * QEMU removes a socket's path before it binds (util/qemu-sockets.c:unix_listen_saddr); the preserved socket's must
- * stay.
+ * QEMU removes a socket's path before it binds (util/qemu-sockets.c:unix_listen_saddr, net/dgram.c:net_init_dgram); the
+ * preserved socket's must stay.
  */
 bool preserved_is_socket_path(const char *path)
 {
@@ -176,7 +176,7 @@ bool preserved_is_socket_path(const char *path)
 	strcpy(addr.sun_path, path);
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < count && !found; i++)
-		found = list[i].kind == FDKIND_LISTENER && !list[i].taken &&
+		found = (list[i].kind == FDKIND_LISTENER || list[i].kind == FDKIND_SOCKET) && !list[i].taken &&
 			same_address(&list[i], (struct sockaddr *)&addr, sizeof(addr));
 	pthread_mutex_unlock(&lock);
 	return found;

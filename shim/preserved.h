@@ -25,7 +25,8 @@
  * @parent:	index of an accepted client's listener, of a TPM's data channel's control channel, or -1
  * @open_flags: as open(2)'s
  * @inherited:	QEMU was given it by number, and finds it there again
- * @name:	path, requested interface name or terminal name; "" where it has none
+ * @name:	path, requested interface name, terminal name, or the network back end that a socket is of; "" where it
+ *		has none
  * @addr:	address asked for in bind() or connect()
  * @addr_len:	its length
  * @protocol, @negotiated, @oob: a client's session (shim/session.h)

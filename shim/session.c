@@ -55,6 +55,7 @@ static void drop(struct session *s)
 	if (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)
 		watch->closed(s->fd);
 	free(s->partial);
+	free(s->packet);
 	free(s->out);
 	memset(s, 0, sizeof(*s));
 	used[s - sessions] = false;
@@ -151,6 +152,21 @@ static void watch_negotiation(struct session *s, const char *text, size_t len)
 	s->oob = s->partial && memmem(s->partial, s->partial_len, "oob", 3);
 }
 
+static bool has_messages(const struct session *s)
+{
+	return s->protocol == SESSION_QMP || s->protocol == SESSION_HMP;
+}
+
+static void feed(struct frames *f, const struct msghdr *msg, size_t len)
+{
+	for (size_t i = 0; i < msg->msg_iovlen && len && !f->broken; i++) {
+		size_t take = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
+
+		frames_feed(f, msg->msg_iov[i].iov_base, take);
+		len -= take;
+	}
+}
+
 /* Adds a byte to a buffer of SESSION_PARTIAL_MAX. */
 static void append(char **buf, size_t *len, bool *overflow, char byte)
 {
@@ -236,10 +252,12 @@ void session_sent(int fd, const struct msghdr *msg, size_t len)
 	struct session *s = find(fd);
 	if (!s)
 		s = make(fd); /* a connection that QEMU made itself */
+	if (s && !has_messages(s))
+		feed(&s->frames_out, msg, len);
 	if (s && s->protocol == SESSION_UNKNOWN) {
 		s->head_len += first_bytes(msg, len, s->head + s->head_len, sizeof(s->head) - s->head_len);
 		s->protocol = classify(s->head, s->head_len);
-	} else if (s && (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)) {
+	} else if (s && has_messages(s)) {
 		if (s->protocol == SESSION_QMP && !s->negotiated)
 			watch_negotiation(s, text, first_bytes(msg, len, text, sizeof(text)));
 		watch_output(s, msg, len);
@@ -276,6 +294,22 @@ static void take_hmp(struct session *s, char byte)
 		s->partial_len = 0;
 		s->overflow = false;
 	}
+}
+
+/* What there is of a packet that is not complete is kept: the rest of it may be the next program's to read. */
+static void take_packets(struct session *s, const char *data, size_t len)
+{
+	size_t tail = frames_feed(&s->frames_in, (const uint8_t *)data, len);
+
+	if (tail < len)
+		s->packet_len = 0;
+	if (tail && !s->packet)
+		s->packet = malloc(FRAMES_MAX);
+	if (!s->packet)
+		s->frames_in.broken |= tail > 0;
+	else if (!s->frames_in.broken)
+		memcpy(s->packet + s->packet_len, data + len - tail, tail);
+	s->packet_len += s->frames_in.broken ? 0 : tail;
 }
 
 /* The last of a line, should it turn out to be one that was typed at a monitor behind a multiplexer. */
@@ -327,11 +361,55 @@ void session_received(int fd, const struct msghdr *msg, size_t len)
 		const char *base = msg->msg_iov[i].iov_base;
 		size_t part = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
 
-		for (size_t j = 0; j < part; j++)
+		if (!has_messages(s))
+			take_packets(s, base, part);
+		for (size_t j = 0; j < part && (has_messages(s) || !s->frames_in.seen); j++)
 			take(s, base[j]);
 		len -= part;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/**
+ * session_packet() - what was read of a network packet that is not complete
+ * @fd:	     descriptor
+ * @ret_len: bytes of it
+ *
+ * Return: malloc'ed; NULL where there is none, with @ret_len 0, or no memory for it.
+ */
+char *session_packet(int fd, size_t *ret_len)
+{
+	char *copy = NULL;
+
+	pthread_mutex_lock(&lock);
+	const struct session *s = find(fd);
+	*ret_len = s ? s->packet_len : 0;
+	if (*ret_len)
+		copy = malloc(*ret_len);
+	if (copy)
+		memcpy(copy, s->packet, *ret_len);
+	pthread_mutex_unlock(&lock);
+	return copy;
+}
+
+/** session_is_broken() - is what was read or sent no sequence of network packets? */
+bool session_is_broken(int fd)
+{
+	pthread_mutex_lock(&lock);
+	const struct session *s = find(fd);
+	bool broken = s && (s->frames_in.broken || s->frames_out.broken);
+	pthread_mutex_unlock(&lock);
+	return broken;
+}
+
+/** session_is_between() - has QEMU sent the last packet as a whole? */
+bool session_is_between(int fd)
+{
+	pthread_mutex_lock(&lock);
+	const struct session *s = find(fd);
+	bool between = !s || frames_between(&s->frames_out);
+	pthread_mutex_unlock(&lock);
+	return between;
 }
 
 /**

@@ -5,7 +5,8 @@
  * A QMP or HMP session has state inside QEMU that a new QEMU cannot be told: the greeting has been sent, capabilities
  * have been negotiated, half a command may have been read. sendmsg() shows the first two (a QMP monitor's first message
  * is its greeting), recvmsg() the third. What was asked of a monitor and what it answered is shown to the loader, message
- * by message, and not kept.
+ * by message, and not kept. Of a connection that may be a network back end's the packets' bounds are followed
+ * (state/frames.h).
  */
 #ifndef CPRSHIM_SHIM_SESSION_H
 #define CPRSHIM_SHIM_SESSION_H
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "../state/frames.h"
 #include "../state/jsonscan.h"
 
 #define SESSION_PARTIAL_MAX 65536
@@ -73,6 +75,9 @@ struct session_keys {
  * @out_overflow: as @overflow, of the output
  * @out:	what was written since the last message's end (QMP) or prompt (HMP); malloc'ed
  * @out_len:	bytes there
+ * @packet:	what was read of a packet that is not complete; malloc'ed
+ * @packet_len:	bytes there
+ * @frames_in, @frames_out: packets that were read and sent, where this is a network back end's
  */
 struct session {
 	int fd;
@@ -91,6 +96,10 @@ struct session {
 	bool out_overflow;
 	char *out;
 	size_t out_len;
+	char *packet;
+	size_t packet_len;
+	struct frames frames_in;
+	struct frames frames_out;
 };
 
 void session_register(const struct session_watch *watch);
@@ -101,6 +110,9 @@ void session_sent(int fd, const struct msghdr *msg, size_t len);
 void session_received(int fd, const struct msghdr *msg, size_t len);
 bool session_copy(int fd, struct session *ret);
 int session_protocol(int fd);
+char *session_packet(int fd, size_t *ret_len);
+bool session_is_broken(int fd);
+bool session_is_between(int fd);
 void session_restore(int fd, int protocol, bool negotiated, bool oob);
 
 #endif

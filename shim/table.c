@@ -281,9 +281,12 @@ void table_note_received(int fd, int from)
 void table_note_inherited(int fd)
 {
 	struct fdrec rec = { .kind = FDKIND_FILE, .flags = FDREC_INHERITED, .parent = -1 };
+	struct stat st;
 
 	if (fd <= STDERR_FILENO)
 		rec.kind = FDKIND_STDIO;
+	else if (!fstat(fd, &st) && S_ISSOCK(st.st_mode))
+		rec.kind = FDKIND_CONNECTION; /* whose traffic may have to be followed (shim/session.h) */
 	put(fd, &rec);
 }
 

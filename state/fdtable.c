@@ -126,7 +126,12 @@ bool fdtable_set(struct fdtable *t, int fd, const struct fdrec *rec)
 		fdtable_mark_incomplete(t, "a descriptor number is too high for the table");
 		return false;
 	}
-	fdtable_clear(t, fd);
+	const struct fdrec *old = fdtable_get(t, fd);
+	if (old) {
+		t->checksum ^= fdrec_hash(old, fd);
+		t->used--;
+	}
+	/* Not cleared in between: hooks look at the kind without a lock. */
 	t->rec[fd] = *rec;
 	if (!t->rec[fd].seq)
 		t->rec[fd].seq = t->next_seq++;

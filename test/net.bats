@@ -3,6 +3,7 @@
 # net.bats - network back ends across updates: taps in every form, networks over sockets, and the user network.
 
 load lib/common
+load lib/linuxguest
 load lib/network
 
 setup() {
@@ -166,4 +167,196 @@ guest_port() {
 	vm_ctl quit
 	wait_for 5 is_gone "$VM_PID"
 	fails grep -q "^tap" <(ip -n "$NETNS" -o link show type tun | cut -d " " -f 2)
+}
+
+# --- networks over sockets ---
+
+info_network() {
+	vm_ctl '{"execute": "human-monitor-command", "arguments": {"command-line": "info network"}}' | jq -r .
+}
+
+# add_netdev NAME OPTIONS: one more port of the hub that all of this VM's back ends are at.
+add_netdev() {
+	HUB+=(-netdev "$2,id=$1" -netdev "hubport,id=$1hub,hubid=0,netdev=$1")
+}
+
+# start_station N ARGUMENTS: see tools/station.py; rate by number so that they do not go in step.
+start_station() {
+	local n=$1
+
+	shift
+	start_background "$VM_DIR/station$n.json" ip netns exec "$NETNS" "$TOOLS/station.py" --after "$VM_DIR/go" --number "$n" "$@"
+	STATIONS[n]=$!
+}
+
+station_ready() { grep -q ready "$VM_DIR/station$1.json"; }
+
+begin_packets() {
+	local n
+
+	for n in "${!STATIONS[@]}"; do
+		wait_for 10 station_ready "$n"
+	done
+	touch "$VM_DIR/go"
+	packets_pass
+}
+
+packets_pass() {
+	local n
+
+	for n in "${!STATIONS[@]}"; do
+		[ "$n" = 0 ] || packets_pass_of "$n"
+	done
+}
+
+packets_pass_of() { wait_for 20 has_answers "$1" $(($(answers_of "$1") + 5)); }
+
+# Each station that asks tells on SIGUSR1 how many answers it has.
+answers_of() {
+	local lines
+
+	lines=$(grep -c answers "$VM_DIR/station$1.json" || true)
+	kill -USR1 "${STATIONS[$1]}"
+	wait_for 10 has_lines "$1" $((lines + 1))
+	grep answers "$VM_DIR/station$1.json" | tail -n 1 | jq .answers
+}
+
+has_lines() { [ "$(grep -c answers "$VM_DIR/station$1.json")" -ge "$2" ]; }
+has_answers() { [ "$(answers_of "$1")" -ge "$2" ]; }
+
+stop_stations() {
+	local n
+
+	# Those that ask before the one that answers.
+	for n in $(printf '%s\n' "${!STATIONS[@]}" | sort -rn); do
+		stop_client "${STATIONS[n]}" "$VM_DIR/station$n.json"
+	done
+}
+
+# The hub's own packets: "hub 0 with no nics" is said, and harmless.
+@test "stream, dgram and socket in every form: no packet is lost, changed or shifted" {
+	make_netns
+	HUB=()
+	add_netdev client "stream,server=off,addr.type=unix,addr.path=$VM_DIR/0.sock"
+	add_netdev server stream,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port=4001
+	add_netdev connect socket,connect=127.0.0.1:4002
+	add_netdev listen socket,listen=127.0.0.1:4003
+	add_netdev udp socket,udp=127.0.0.1:4004,localaddr=127.0.0.1:4005
+	add_netdev path "dgram,local.type=unix,local.path=$VM_DIR/local.sock,remote.type=unix,remote.path=$VM_DIR/remote.sock"
+	add_netdev inet dgram,local.type=inet,local.host=127.0.0.1,local.port=4006,remote.type=inet,remote.host=127.0.0.1,remote.port=4007
+	add_netdev number socket,fd=21
+	STATIONS=()
+	start_station 0 listen "$VM_DIR/0.sock"
+	start_station 2 --dribble 3 listen 127.0.0.1:4002
+	start_station 5 dgram 127.0.0.1:4004 127.0.0.1:4005
+	start_station 6 dgram "$VM_DIR/remote.sock" "$VM_DIR/local.sock"
+	start_station 7 dgram 127.0.0.1:4007 127.0.0.1:4006
+	start_station 9 --dribble 2 listen "$VM_DIR/9.sock"
+	wait_for 5 test -S "$VM_DIR/0.sock" -a -S "$VM_DIR/9.sock"
+	VM_WRAPPER+=("$TOOLS/connectfd.py" "$VM_DIR/9.sock" 21)
+	boot_guest -M q35 "${HUB[@]}"
+	start_station 1 connect 127.0.0.1:4001
+	start_station 3 --dribble 4 connect 127.0.0.1:4003
+	begin_packets
+	local network
+	network=$(info_network)
+	update_vm new
+	[ "$(info_network)" = "$network" ]
+	packets_pass
+	update_vm old
+	packets_pass
+	update_vm new
+	jq -e '.warnings == [] and .closed == []' <<<"$UPDATE_RESULT"
+	[ "$(info_network)" = "$network" ]
+	packets_pass
+	stop_stations
+}
+
+@test "dgram and socket to a multicast group" {
+	make_netns
+	ip -n "$NETNS" route add 230.0.0.0/8 dev lo
+	HUB=()
+	add_netdev group dgram,remote.type=inet,remote.host=230.0.0.1,remote.port=4008,local.type=inet,local.host=127.0.0.1,local.port=0
+	add_netdev client "stream,server=off,addr.type=unix,addr.path=$VM_DIR/0.sock"
+	STATIONS=()
+	start_station 0 listen "$VM_DIR/0.sock"
+	wait_for 5 test -S "$VM_DIR/0.sock"
+	boot_guest -M q35 "${HUB[@]}" -netdev socket,mcast=230.0.0.2:4009,localaddr=127.0.0.1,id=second -netdev hubport,id=secondhub,hubid=1,netdev=second
+	# QEMU hears what it sends to a group, and the hub passes that on: every answer comes twice.
+	start_station 8 --doubled mcast 230.0.0.1:4008
+	begin_packets
+	update_vm new
+	packets_pass
+	update_vm old
+	jq -e '.warnings == [] and .closed == []' <<<"$UPDATE_RESULT"
+	packets_pass
+	stop_stations
+}
+
+# What was sent to this listener's connection, and was not read, is more than 40 kB.
+socket_is_full() {
+	[ "$(ip netns exec "$NETNS" ss -xHn | awk -v path="$1" '$5 == path && $3 > 40000' | wc -l)" -gt 0 ]
+}
+
+@test "a peer that does not read: half a packet gets its other half, whole ones may be lost; reconnect=" {
+	make_netns
+	use_qemu new
+	HUB=()
+	add_netdev client "stream,server=off,addr.type=unix,addr.path=$VM_DIR/0.sock,reconnect=1"
+	add_netdev other "stream,server=off,addr.type=unix,addr.path=$VM_DIR/1.sock"
+	add_netdev stalled "stream,server=off,addr.type=unix,addr.path=$VM_DIR/2.sock"
+	add_netdev idle "stream,server=on,addr.type=unix,addr.path=$VM_DIR/3.sock"
+	STATIONS=()
+	start_station 0 listen "$VM_DIR/0.sock"
+	start_station 1 --rate 500 listen "$VM_DIR/1.sock"
+	start_station 2 --lossy listen "$VM_DIR/2.sock"
+	wait_for 5 test -S "$VM_DIR/0.sock" -a -S "$VM_DIR/1.sock" -a -S "$VM_DIR/2.sock"
+	boot_guest -M pc-q35-7.2 "${HUB[@]}"
+	# It says nothing, so that QEMU would wait long for it.
+	start_link idle "$VM_DIR/3.sock"
+	begin_packets
+	# The hub gives every packet to everybody: this one's socket is full soon.
+	kill -STOP "${STATIONS[2]}"
+	wait_for 30 socket_is_full "$VM_DIR/2.sock"
+	update_vm new
+	jq -e '.warnings == [] and .blackout_ms < 900' <<<"$UPDATE_RESULT"
+	# QEMU 7.2 does not know reconnect=: the way back is gone.
+	fails update_vm old
+	jq -e '.outcome == "failed" and (.reasons[0] | test("reconnect"))' <<<"$UPDATE_RESULT"
+	packets_pass_of 1
+	update_vm new
+	jq -e '.warnings == [] and .closed == []' <<<"$UPDATE_RESULT"
+	kill -CONT "${STATIONS[2]}"
+	packets_pass
+	stop_stations
+}
+
+@test "passt: TCP connections of a guest stay, and its peer never sees the end of the connection" {
+	make_netns
+	# Where passt takes addresses from; the tap is nobody's here.
+	ip -n "$NETNS" route add default via 10.111.0.254
+	chmod 755 "$VM_DIR"
+	mkdir -m 777 "$VM_DIR/passt"
+	start_background "$VM_DIR/passt.log" ip netns exec "$NETNS" passt -f -q -4 -1 -s "$VM_DIR/passt/sock" \
+		-a "$GUEST_ADDRESS" -n 24 -g 10.111.0.254 -t 4010:7
+	PASST_PID=$!
+	wait_for 10 test -S "$VM_DIR/passt/sock"
+	boot_linux -M q35 -accel tcg -device virtio-net-pci,netdev=net0 \
+		-netdev "stream,id=net0,server=off,addr.type=unix,addr.path=$VM_DIR/passt/sock"
+	start_serial_client
+	start_echoes 4 127.0.0.1 4010 --rate 250
+	local qemu
+	for qemu in new old new old; do
+		update_vm "$qemu"
+		jq -e '.warnings == [] and .closed == []' <<<"$UPDATE_RESULT"
+		kill -0 "$PASST_PID"
+	done
+	stop_echoes
+	start_echoes 1 127.0.0.1 4010
+	stop_echoes
+	[ "$(guest_status bad)" = 0 ]
+	stop_serial_client
+	# With -1 passt ends with its first connection.
+	vm_ctl quit
+	wait_for 5 is_gone "$PASST_PID"
 }

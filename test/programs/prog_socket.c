@@ -119,6 +119,22 @@ static void receive_descriptors(int from)
 		}
 }
 
+static void data_and_options(const int pair[2])
+{
+	struct sockaddr_un nowhere = unix_address("nowhere/x");
+	char text[8] = "";
+	int on = 1;
+
+	program_say("recv", recv(pair[1], text, sizeof(text), MSG_DONTWAIT));
+	program_say("recv", recv(4000, text, sizeof(text), 0));
+	program_say("recv", recv(pair[1], NULL, 1, MSG_DONTWAIT));
+	program_say("sendto", sendto(pair[1], "x", 1, MSG_NOSIGNAL, NULL, 0));
+	program_say("sendto", sendto(4000, "x", 1, 0, (struct sockaddr *)&nowhere, sizeof(nowhere)));
+	program_say("setsockopt", setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
+	program_say("setsockopt", setsockopt(pair[1], IPPROTO_IP, IP_MULTICAST_LOOP, &on, sizeof(on)));
+	program_say("setsockopt", setsockopt(4000, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
+}
+
 static void pairs(void)
 {
 	int pair[2], sent[3];
@@ -136,6 +152,7 @@ static void pairs(void)
 	program_agree("four received");
 	program_say("close", close(pair[0]));
 	receive_descriptors(pair[1]);
+	data_and_options(pair);
 	program_say("close_range", close_range((unsigned int)pair[0], 60, 0));
 	program_agree("received ones closed");
 }
