@@ -123,7 +123,7 @@ static bool is_input(const struct planned *p, const struct plan *plan)
 	case FDKIND_PIPE:
 		return (p->chardev && !p->partner) || p->netdev;
 	case FDKIND_SOCKET:
-		return p->netdev != NULL;
+		return p->action == PLAN_PRESERVE;
 	case FDKIND_TAP:
 	case FDKIND_PTY_MASTER:
 		return true;

@@ -182,6 +182,13 @@ static enum plan_action plan_connection(struct planned *p, const json_t *chardev
 	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 }
 
+/* A port that the user network forwards (hostfwd=udp:...): the new QEMU binds it again. Its guests' come later. */
+static bool is_forwarded_port(const struct inspected *it)
+{
+	return it->recorded && it->rec.detail_type == FDDETAIL_ADDR && it->rec.seq < vm.started_seq &&
+	       decoy_is_datagram(decoy_real(it->fd));
+}
+
 static enum plan_action plan_one(struct planned *p, const json_t *chardevs, struct reasons *blockers)
 {
 	const struct inspected *it = &p->it;
@@ -230,8 +237,9 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_VFIO:
 		reasons_add(blockers, "descriptor %d (%s): VFIO devices cannot be handed over yet", it->fd, it->link);
 		return PLAN_BLOCK;
-	case FDKIND_CLIENT: /* decided with its listener */
 	case FDKIND_SOCKET:
+		return is_forwarded_port(it) ? PLAN_PRESERVE : PLAN_CLOSE;
+	case FDKIND_CLIENT: /* decided with its listener */
 	case FDKIND_SOCKETPAIR:
 		return PLAN_CLOSE;
 	default:

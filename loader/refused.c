@@ -79,6 +79,8 @@ static const struct rule rules[] = {
 	{ NETWORK, "vhost-*", NULL, NULL, "vhost-user and vDPA network back ends cannot be handed over yet" },
 	{ "net", ANY, "helper", ANY, "-net with a bridge helper cannot be handed over: use -netdev or -nic" },
 	{ "net", "bridge", NULL, NULL, "-net with a bridge helper cannot be handed over: use -netdev or -nic" },
+	{ NETWORK, "user", "smb", ANY,
+	  "a user network's smb= has a server that QEMU started: start the VM without it" },
 	{ NETWORK, "passt", NULL, NULL,
 	  "passt would end with the old QEMU, which started it: start passt yourself and use -netdev stream" },
 	{ NETWORK, "vde", NULL, NULL, "a network over VDE would lose its switch: use a tap or -netdev stream" },

@@ -148,20 +148,22 @@ static long version_number(const char *version)
 }
 
 /*
- * Before 8.2 QEMU does not tell the states of several user networks apart (net/slirp.c:net_slirp_init), and takes none
- * but the first from one that does.
+ * Before 8.2 QEMU does not tell the states of several user networks apart (net/slirp.c:net_slirp_init): it loads all that
+ * it saved into one, and takes none but the first from a QEMU that does.
  */
 static void check_user_networks(struct attempt *a)
 {
-	if (!*a->h.target.version || version_number(a->h.target.version) >= 802 ||
-	    version_number(vm.binary.version) < 802)
-		return;
-	char *text = qmp_hmp(&qmp_private, "info network", qmp_in_ms(STEP_MS));
-	const char *at = text ? strstr(text, ",type=user,") : NULL;
-	if (at && strstr(at + 1, ",type=user,"))
+	bool target_can = !*a->h.target.version || version_number(a->h.target.version) >= 802;
+	size_t count = 0;
+
+	for (size_t i = 0; i < a->plan.netdevs.count; i++)
+		count += !strcmp(a->plan.netdevs.list[i].type, "user");
+	if (count > 1 && version_number(vm.binary.version) < 802)
+		reasons_add(&a->reasons, "QEMU %s mixes up the states of more than one user network",
+			    vm.binary.version);
+	else if (count > 1 && !target_can)
 		reasons_add(&a->reasons, "QEMU %s cannot load the state of more than one user network",
 			    a->h.target.version);
-	free(text);
 }
 
 /* Everything that is looked at while the guest runs. */

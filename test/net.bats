@@ -83,11 +83,21 @@ stop_traffic() {
 	stop_flows
 }
 
+# However long the blackout is on a busy machine, what comes meanwhile waits in the taps.
+make_room() {
+	local tap
+
+	for tap in $(ip netns exec "$NETNS" sh -c 'ls -d /sys/class/net/*/tun_flags' | cut -d / -f 5); do
+		ip -n "$NETNS" link set "$tap" txqueuelen 5000
+	done
+}
+
 # tap_test QUEUES-IN-USE [UPDATES...]: the traffic goes on, the interface stays up, and the queues are as they were.
 tap_test() {
 	local queues=$1 qemu
 
 	shift
+	make_room
 	watch_link
 	start_traffic
 	[ "$queues" = 1 ] || both_pairs_work
@@ -359,4 +369,54 @@ socket_is_full() {
 	# With -1 passt ends with its first connection.
 	vm_ctl quit
 	wait_for 5 is_gone "$PASST_PID"
+}
+
+# --- the user network ---
+
+# lease N [ADDRESS]: what the N-th guest without a VM is given, after which it pings the gateway.
+lease() {
+	ip netns exec "$NETNS" "$TOOLS/lease.py" "$VM_DIR/remote.sock" "$VM_DIR/local.sock" "$@"
+}
+
+@test "user network: leases and forwarded ports work on, connections through it are closed and named" {
+	make_netns
+	HUB=()
+	add_netdev leases "dgram,local.type=unix,local.path=$VM_DIR/local.sock,remote.type=unix,remote.path=$VM_DIR/remote.sock"
+	add_netdev pool user,dhcpstart=10.0.2.40,hostfwd=tcp:127.0.0.1:4020-10.0.2.15:7,hostfwd=udp:127.0.0.1:4021-10.0.2.15:7
+	LINUX_APPEND="guest_ip=10.0.2.15/24"
+	boot_linux -M q35 -accel tcg "${HUB[@]}" -netdev hubport,id=net0,hubid=0 -device virtio-net-pci,netdev=net0
+	start_serial_client
+	[ "$(lease 1)" = 10.0.2.40 ]
+	[ "$(lease 2)" = 10.0.2.41 ]
+	start_echoes 1 127.0.0.1 4020
+	stop_echoes
+	local qemu
+	for qemu in new old; do
+		start_echoes 1 127.0.0.1 4020
+		update_vm "$qemu"
+		jq -e '.warnings == [] and (.closed | map(.detail) | unique) == ["client of tcp:127.0.0.1:4020"]' <<<"$UPDATE_RESULT"
+		wait_for 10 is_gone "${ECHOES[0]}"
+		grep -q '"ok": false' "$VM_DIR/echoes0.json"
+		[ "$(lease 2 10.0.2.41)" = 10.0.2.41 ]
+		start_echoes 2 127.0.0.1 4020
+		stop_echoes
+	done
+	# Those that were given before are not given again.
+	[ "$(lease 3)" = 10.0.2.42 ]
+	[ "$(lease 1 10.0.2.40)" = 10.0.2.40 ]
+	[ "$(guest_status bad)" = 0 ]
+	stop_serial_client
+}
+
+@test "several user networks are refused with QEMU 7.2, and updated with 10.0" {
+	use_qemu new
+	boot_guest -M pc-q35-7.2 -nic user,model=virtio -nic user,model=e1000
+	update_vm new
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	end_process "$VM_PID"
+	use_qemu old
+	boot_guest -M pc-q35-7.2 -nic user,model=virtio -nic user,model=e1000
+	fails update_vm new
+	jq -e '.outcome == "refused" and (.reasons | length == 1) and (.reasons[0] | test("more than one user network"))' <<<"$UPDATE_RESULT"
+	wait_for_guest 5
 }

@@ -22,11 +22,12 @@ probe_is_seen() {
 	grep -q probe0 "$VM_DIR/links.log"
 }
 
-# link_was_quiet: since watch_link the tap was there and up all the time. A new QEMU does switch its offloads off and on again.
+# link_was_quiet: since watch_link the tap was there and up all the time. A new QEMU does switch its offloads off and on again,
+# and a bridge tells what it makes of its ports.
 link_was_quiet() {
 	wait_for 5 probe_is_seen
 	end_process "$LINK_MONITOR"
-	if grep -w "$TAP" "$VM_DIR/links.log" | grep -vE '^[0-9]+: .*[<,]UP,LOWER_UP[,>].* event FEATURE CHANGE '; then
+	if grep -w "$TAP" "$VM_DIR/links.log" | grep -vE '^[0-9]+: .*[<,]UP,LOWER_UP[,>].* (event FEATURE CHANGE|master .* state UNKNOWN) '; then
 		return 1
 	fi
 }
@@ -50,11 +51,12 @@ start_echoes() {
 	shift
 	ECHOES=()
 	for ((i = 0; i < count; i++)); do
+		rm -f "$VM_DIR/echoes$i.json"
 		start_background "$VM_DIR/echoes$i.json" ip netns exec "$NETNS" "$TOOLS/echoes.py" "$@"
 		ECHOES+=($!)
 	done
 	for ((i = 0; i < count; i++)); do
-		wait_for 10 grep -q ready "$VM_DIR/echoes$i.json"
+		wait_for 20 grep -q answered "$VM_DIR/echoes$i.json"
 	done
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds a TCP connection to an echo service: numbered records go out at a rate and must come back, each once, in order.
 
-On SIGTERM it waits for the last answers, prints a JSON summary and exits 0 if every byte came back, else 1.
+Prints "ready" when it is connected and "answered" at the first answer. On SIGTERM it waits for the last
+answers, prints a JSON summary and exits 0 if every byte came back, else 1.
 """
 import argparse
 import json
@@ -46,6 +47,8 @@ class Echoes:
                 self.problem = f"record {self.received} came back as {self.came[:RECORD]!r}"
             self.came = self.came[RECORD:]
             self.received += 1
+            if self.received == 1:
+                print("answered", flush=True)
 
     def run(self):
         stop = []

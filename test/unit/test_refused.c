@@ -58,6 +58,7 @@ static void test_refused(void)
 		{ "-net", "tap,helper=/h", "use -netdev or -nic" },
 		{ "-netdev", "vhost-user,id=n,chardev=c", "vhost-user" },
 		{ "-netdev", "passt,id=n", "start passt yourself" },
+		{ "-netdev", "user,id=n,smb=/d", "smb=" },
 		{ "-nic", "vde,sock=/s", "VDE" },
 		{ "-netdev", "l2tpv3,id=n,src=a,dst=b", "L2TPv3" },
 		{ "-netdev", "netmap,id=n,ifname=i", "netmap" },
