@@ -35,6 +35,8 @@ int cmd_check(const struct options *opts)
 	bool ok;
 	int err;
 
+	if (opts->seen & OPT_REHEARSE)
+		unset |= json_object_set_new(request, "rehearse", json_true());
 	if (!request || unset) {
 		json_decref(request);
 		text_error(

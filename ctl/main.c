@@ -22,7 +22,8 @@ static const struct command commands[] = {
 	{ "check", "PID [options]", "Tell whether a VM can be updated, and every reason if not. Touches nothing.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_REHEARSE | OPT_COMMAND, OPERAND_PID, cmd_check },
 	{ "update", "PID [options]", "Update a VM in place and wait for the outcome.",
-	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_METHOD | OPT_PAUSED | OPT_TIMEOUT | OPT_VERBOSE | OPT_COMMAND,
+	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_METHOD | OPT_PAUSED | OPT_TIMEOUT | OPT_VERBOSE | OPT_COMMAND |
+		  OPT_NO_REHEARSE,
 	  OPERAND_PID, cmd_update },
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
 };

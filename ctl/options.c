@@ -28,6 +28,7 @@ static const struct option long_options[] = {
 	{ "paused", no_argument, NULL, VAL(OPT_PAUSED) },
 	{ "verbose", no_argument, NULL, VAL(OPT_VERBOSE) },
 	{ "rehearse", no_argument, NULL, VAL(OPT_REHEARSE) },
+	{ "no-rehearse", no_argument, NULL, VAL(OPT_NO_REHEARSE) },
 	{ "help", no_argument, NULL, VAL(OPT_HELP) },
 	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
 	{ NULL, 0, NULL, 0 },
@@ -45,6 +46,9 @@ static const struct {
 	{ OPT_LOG, "--log LEVEL    how much the shim logs" },
 	{ OPT_LOGFILE, "--logfile F    where it logs to" },
 	{ OPT_PAUSED, "--paused       leave the guest paused after the update" },
+	{ OPT_REHEARSE,
+	  "--rehearse     bring the replacement up beside the guest, as far as it comes, and throw it away" },
+	{ OPT_NO_REHEARSE, "--no-rehearse  do not do that before the update" },
 	{ OPT_VERBOSE, "-v, --verbose  print progress, also where standard error is no terminal" },
 	{ OPT_JSON, "--json         print JSON" },
 	{ OPT_HELP, "-h, --help     print this" },
@@ -140,9 +144,6 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 		if (!number(arg, TIMEOUT_MAX, &opts->timeout))
 			return 0;
 		text_error("%s is no time limit in whole seconds from 1 to %d", arg, TIMEOUT_MAX);
-		return -EINVAL;
-	case OPT_REHEARSE:
-		text_error("--rehearse is not supported by this version");
 		return -EINVAL;
 	default:
 		return 0;

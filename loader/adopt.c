@@ -7,9 +7,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "../shim/fdsets.h"
@@ -51,6 +53,8 @@ static bool is_ours(const struct cprstate *state)
 {
 	const struct cpr_vm *rec = &state->vm[0];
 
+	if (state->rehearsal_count)
+		return state->rehearsal[0].vm_pid == (uint64_t)getppid();
 	return (rec->pid == (uint64_t)getpid() && vm_start_time() && rec->start_time == vm_start_time()) ||
 	       is_guardian(state);
 }
@@ -415,6 +419,7 @@ static char **prepare_main(const struct cprstate *state)
 		.firmware_dir = vm.binary.firmware_dir,
 		.more = fdset_arguments(state),
 		.helper_taps = helper_taps(),
+		.rehearsal = guard_rehearses(),
 	};
 	char **argv = all ? argv_without(all, changes_is_removed, changes_has_value) : NULL;
 	char **out = argv && what.readconfig && what.more ? argv_for_successor(argv, &what) : NULL;
@@ -466,6 +471,10 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	inspect_each(close_stray, NULL);
 	adopt_vm(state);
 	guard_set_role(SHIM_SUCCESSOR);
+	if (state->rehearsal_count) {
+		guard_rehearse();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
 	open_journal(state);
 	bool way_back = vm.journal->attempt > 1;
 	adopt_binary(&state->binary[way_back ? 0 : 1]);

@@ -187,31 +187,40 @@ char **argv_with(char *const argv[], const char *const extra[])
 	return out;
 }
 
-/* Options that a successor must not be given: takes = it has an argument. */
-static bool is_dropped(const char *arg, bool *takes)
+/* Options that a successor must not be given: takes = it has an argument, shows = only in a rehearsal. */
+static bool is_dropped(const char *arg, bool rehearsal, bool *takes)
 {
 	static const struct {
 		const char *name;
 		bool takes;
+		bool shows;
 	} dropped[] = {
-		{ "S", false },
+		{ "S", false, false },
 		/* What is in descriptor sets now is given as the descriptors that there are now. */
-		{ "add-fd", true },
-		{ "daemonize", false },
-		{ "incoming", true },
-		{ "loadvm", true },
-		{ "runas", true },
-		{ "sandbox", true },
+		{ "add-fd", true, false },
+		{ "daemonize", false, false },
+		{ "incoming", true, false },
+		{ "loadvm", true, false },
+		{ "runas", true, false },
+		{ "sandbox", true, false },
 		/* Its child waits for the death of this process, which an exec is not. */
-		{ "async-teardown", false },
+		{ "async-teardown", false, false },
+		{ "pidfile", true, true },
+		{ "display", true, true },
 	};
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
-		if (is_option(arg, dropped[i].name)) {
+		if (is_option(arg, dropped[i].name) && (rehearsal || !dropped[i].shows)) {
 			*takes = dropped[i].takes;
 			return true;
 		}
 	return false;
+}
+
+/* Options that newer QEMUs do not know (removed in 9.0), as properties of the machine, which all know; or NULL. */
+static const char *in_todays_words(const char *arg)
+{
+	return is_option(arg, "no-hpet") ? "hpet=off" : is_option(arg, "no-acpi") ? "acpi=off" : NULL;
 }
 
 static char *join(const char *a, const char *b, const char *c)
@@ -600,7 +609,7 @@ char **argv_for_successor(char *const argv[], const struct argv_successor *what)
 		n++;
 	while (what->more[more])
 		more++;
-	char **out = calloc(n + more + 12, sizeof(*out));
+	char **out = calloc(2 * n + more + 14, sizeof(*out));
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
@@ -608,8 +617,13 @@ char **argv_for_successor(char *const argv[], const struct argv_successor *what)
 			out[out_n++] = (char *)"-L";
 			out[out_n++] = (char *)what->firmware_dir;
 		}
-		if (i && is_dropped(argv[i], &takes)) {
+		if (i && is_dropped(argv[i], what->rehearsal, &takes)) {
 			i += takes ? 1 : 0;
+			continue;
+		}
+		if (i && in_todays_words(argv[i])) {
+			out[out_n++] = (char *)"-machine";
+			out[out_n++] = (char *)in_todays_words(argv[i]);
 			continue;
 		}
 		out[out_n++] = argv[i];
@@ -625,6 +639,11 @@ char **argv_for_successor(char *const argv[], const struct argv_successor *what)
 		out[out_n++] = (char *)"-machine";
 		out[out_n++] = join("type=", what->machine, "");
 		failed |= !out[out_n - 1];
+	}
+	/* No window opens for it; -nographic says where serial ports and monitors are, too. */
+	if (what->rehearsal && !argv_has(argv, "nographic")) {
+		out[out_n++] = (char *)"-display";
+		out[out_n++] = (char *)"none";
 	}
 	memcpy(out + out_n, what->more, more * sizeof(*out));
 	out_n += more;

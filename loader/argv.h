@@ -17,6 +17,7 @@
  * @readconfig: file with the private monitor
  * @firmware_dir: first directory to look for firmware in, or ""
  * @more: further arguments, ended by NULL
+ * @rehearsal: nothing outside it may change or be seen
  * @helper_taps: descriptors of the taps that bridge helpers made, oldest first, ended by -1
  */
 struct argv_successor {
@@ -25,6 +26,7 @@ struct argv_successor {
 	const char *readconfig;
 	const char *firmware_dir;
 	char *const *more;
+	bool rehearsal;
 	const int *helper_taps;
 };
 

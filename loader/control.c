@@ -270,10 +270,12 @@ static bool answer(int fd, const json_t *request)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 	const char *binary = json_string_value(json_object_get(request, "binary"));
+	const json_t *rehearse = json_object_get(request, "rehearse");
 	struct update_request update = {
 		.binary = binary,
 		.argv = argv_of(request),
 		.method = json_string_value(json_object_get(request, "method")),
+		.rehearse = command && (strcmp(command, "update") ? json_is_true(rehearse) : !json_is_false(rehearse)),
 		.hold = json_is_true(json_object_get(request, "paused")),
 		.timeout_s = timeout_of(request),
 		.requester = fd,

@@ -71,6 +71,12 @@ void execute_carry(struct execution *e, int fd)
 	add(&e->carry, fd);
 }
 
+/** execute_through() - what goes through the exec by itself */
+const struct fdlist *execute_through(const struct execution *e)
+{
+	return e->carry.count ? &e->carry : &e->keep;
+}
+
 static void close_others(const struct fdlist *list)
 {
 	unsigned int from = 0;
@@ -119,7 +125,7 @@ static void set_cloexec(const struct execution *e)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (!vm_is_standard(fd))
 			real(fcntl)(fd, F_SETFD, FD_CLOEXEC);
-	const struct fdlist *list = e->carry.count ? &e->carry : &e->keep;
+	const struct fdlist *list = execute_through(e);
 	for (size_t i = 0; i < list->count; i++)
 		real(fcntl)(list->fd[i], F_SETFD, 0);
 }

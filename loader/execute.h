@@ -49,6 +49,7 @@ struct execution {
 int execute_pipe(struct execution *e);
 void execute_keep(struct execution *e, int fd);
 void execute_carry(struct execution *e, int fd);
+const struct fdlist *execute_through(const struct execution *e);
 int execute(struct execution *e);
 void execute_here(struct execution *e);
 bool execute_on_signal(void);

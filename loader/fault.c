@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../shim/guard.h"
 #include "../shim/log.h"
 #include "../shim/settings.h"
 #include "vm.h"
@@ -15,7 +16,8 @@
 /** fault_at() - is this the place? */
 bool fault_at(const char *place)
 {
-	if (!settings.fault || strcmp(settings.fault, place) != 0 || (vm.journal && vm.journal->attempt > 1))
+	if (!settings.fault || strcmp(settings.fault, place) != 0 || guard_rehearses() ||
+	    (vm.journal && vm.journal->attempt > 1))
 		return false;
 	log_warn("CPRSHIM_FAULT: fails at %s", place);
 	return true;

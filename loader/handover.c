@@ -20,6 +20,7 @@
 #include "../state/stream.h"
 #include "argv.h"
 #include "changes.h"
+#include "clock.h"
 #include "control.h"
 #include "guestcpu.h"
 #include "migparams.h"
@@ -188,6 +189,21 @@ static int put_ram(struct handover *h)
 				.name = b->name, .fd = fd, .offset = b->offset, .used = b->used, .max = b->max });
 	}
 	return 0;
+}
+
+/**
+ * handover_begin() - an empty one
+ * @h:	       zeroed
+ * @timeout_s: for the successor
+ */
+void handover_begin(struct handover *h, unsigned int timeout_s)
+{
+	h->target.fd = h->requester = h->state_fd = h->stream_fd = h->parcel = -1;
+	h->exec.holder_pipe = h->exec.holder_wait = -1;
+	h->exec.guardian = GUARDIAN_NONE;
+	h->timeout_s = timeout_s;
+	h->started_ms = clock_real_ms();
+	h->started_ns = clock_now();
 }
 
 /**
@@ -405,11 +421,11 @@ static void put_shim(struct handover *h)
 		.library_fd = vm.library_fd,
 		.cwd_fd = vm.cwd_fd,
 		.journal_fd = vm.journal_fd,
-		.control_fd = control_listener(),
+		.control_fd = h->rehearsal ? -1 : control_listener(),
 		.requester_fd = h->requester,
 		.holder_fd = h->exec.holder_pipe,
 		.own_path = vm.own_path,
-		.socket_path = control_path(),
+		.socket_path = h->rehearsal ? "" : control_path(),
 	};
 
 	cprstate_put_shim(&h->w, &rec);
@@ -524,7 +540,7 @@ int handover_program(struct program *ret, const struct vm_binary *binary, const 
 	return ret->argv && ret->envp ? 0 : -ENOMEM;
 }
 
-static int set_guardian(struct handover *h, const char *variable)
+static int set_guardian(struct handover *h)
 {
 	struct guardian *g = &h->exec.guardian;
 	int leader = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -533,7 +549,47 @@ static int set_guardian(struct handover *h, const char *variable)
 		return -errno;
 	g->leader = slots_move(leader);
 	g->limit = (uint64_t)h->timeout_s * 1000000000;
-	return g->leader < 0 ? g->leader : handover_program(&g->back, &h->back, variable);
+	return g->leader < 0 ? g->leader : handover_program(&g->back, &h->back, h->variable);
+}
+
+/* The state is complete: what starts the program with it. */
+static int finish(struct handover *h)
+{
+	int rc = put_parcel(h);
+
+	if (!rc)
+		rc = seal(h);
+	if (!rc && h->parcel >= 0)
+		rc = parcel_fill(&h->exec, h->parcel, (const int[]){ vm.library_fd, h->state_fd });
+	snprintf(h->variable, sizeof(h->variable), "CPRSHIM_STATE=%d", h->state_fd);
+	return rc ? rc : handover_program(&h->exec.program, &h->target, h->variable);
+}
+
+/**
+ * handover_write_rehearsal() - write the state for a rehearsal: of all but the devices, while the guest runs
+ * @h:		 filled in as for handover_prepare()
+ * @plan:	 the plan
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * Return: 0 or a negative errno; @h->exec is then ready but for the guardian. handover_release() ends it in any case.
+ */
+int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64_t deadline_ns)
+{
+	static const struct freeze nothing_held = { .state_fd = -1 };
+	int rc = handover_prepare(h, deadline_ns);
+
+	if (!rc)
+		rc = put_ram(h);
+	if (!rc)
+		rc = put_fds(h, &nothing_held, plan);
+	if (!rc)
+		rc = put_fdsets(h, plan);
+	if (rc)
+		return rc;
+	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = -1 });
+	cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
+	put_shim(h);
+	return finish(h);
 }
 
 /* All that QEMU wrote has been passed on; the other half of a packet would be lost with it. */
@@ -563,7 +619,6 @@ static int check_packets(const struct plan *plan, struct reasons *reasons)
  */
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons)
 {
-	static char variable[32];
 	int rc = check_packets(plan, reasons);
 
 	if (rc)
@@ -580,17 +635,9 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	put_shim(h);
 	put_notes(h, plan);
 	if (!rc)
-		rc = put_parcel(h);
+		rc = finish(h);
 	if (!rc)
-		rc = seal(h);
-	if (!rc && h->parcel >= 0)
-		rc = parcel_fill(&h->exec, h->parcel, (const int[]){ vm.library_fd, h->state_fd });
-	if (!rc) {
-		snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", h->state_fd);
-		rc = handover_program(&h->exec.program, &h->target, variable);
-		if (!rc)
-			rc = set_guardian(h, variable);
-	}
+		rc = set_guardian(h);
 	if (rc)
 		reasons_add(reasons, "the state could not be written: %s", strerror(-rc));
 	return rc;

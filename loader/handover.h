@@ -16,6 +16,7 @@
 /**
  * struct handover - what is known before the freeze, and what is made of it
  * @running, @hold: the guest runs; it is to be held after the update
+ * @rehearsal: it is for a successor that is thrown away
  * @blocks, @block_count: RAM blocks
  * @target:	    the replacement
  * @back:	    how the running QEMU is started again
@@ -25,12 +26,14 @@
  * @warnings:	    so far
  * @w:		    the state being written
  * @state_fd, @stream_fd: memfds, or -1
+ * @variable:	    how the next program learns of the state
  * @parcel:	    what they go through a command in, or -1
  * @parked, @parked_count: numbers of ours for what is handed over without a decoy
  */
 struct handover {
 	bool running;
 	bool hold;
+	bool rehearsal;
 	struct ramblock blocks[RAMBLOCK_MAX];
 	size_t block_count;
 	struct vm_binary target;
@@ -47,9 +50,12 @@ struct handover {
 	size_t parked_count;
 	struct execution exec;
 	int parcel;
+	char variable[32];
 };
 
+void handover_begin(struct handover *h, unsigned int timeout_s);
 int handover_prepare(struct handover *h, uint64_t deadline_ns);
+int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64_t deadline_ns);
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
 bool handover_find_args(char *const exec_argv[], size_t *ret_own, size_t *ret_shown);
 int handover_program(struct program *ret, const struct vm_binary *binary, const char *variable);

@@ -172,6 +172,24 @@ static void compare(const struct cprstate *state, const struct ramblock *blocks,
 		reasons_add(reasons, "the new QEMU has %zu RAM blocks, but here are %u", named, state->ram_count);
 }
 
+static int match(const struct cprstate *state, struct ramblock *blocks, size_t *ret_count, uint64_t deadline_ns,
+		 struct reasons *reasons)
+{
+	if (ramblocks_query(blocks, ret_count, deadline_ns, reasons))
+		return -EIO;
+	compare(state, blocks, *ret_count, reasons);
+	return reasons_any(reasons) ? -EIO : 0;
+}
+
+/** ramblocks_match() - has this QEMU the blocks that the state names? Arguments and result are ramblocks_remap()'s. */
+int ramblocks_match(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons)
+{
+	static struct ramblock blocks[RAMBLOCK_MAX];
+	size_t count;
+
+	return match(state, blocks, &count, deadline_ns, reasons);
+}
+
 /**
  * ramblocks_remap() - in a successor: put the preserved memory under its blocks
  * @state:	 the CPR state
@@ -187,10 +205,7 @@ int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct r
 	static struct ramblock blocks[RAMBLOCK_MAX];
 	size_t count;
 
-	if (ramblocks_query(blocks, &count, deadline_ns, reasons))
-		return -EIO;
-	compare(state, blocks, count, reasons);
-	if (reasons_any(reasons))
+	if (match(state, blocks, &count, deadline_ns, reasons))
 		return -EIO;
 	for (uint32_t i = 0; i < state->ram_count; i++) {
 		const struct cpr_ram *want = &state->ram[i];

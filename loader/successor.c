@@ -254,11 +254,21 @@ static int replay(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* Everything up to the commit mark. */
-static int prepare(char error[QMP_ERROR_MAX])
+static int match_ram(int (*match)(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons),
+		     char error[QMP_ERROR_MAX])
 {
 	struct reasons reasons = REASONS_INIT;
+	int rc = match(vm.cpr_state, deadline, &reasons);
 
+	if (rc)
+		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));
+	reasons_free(&reasons);
+	return rc;
+}
+
+/* QEMU waits for the device state, and is what the state says that it must be. */
+static int come_up(char error[QMP_ERROR_MAX])
+{
 	if (qmp_handshake(&qmp_private, deadline)) {
 		snprintf(error, QMP_ERROR_MAX, "the new QEMU did not come up in time");
 		return -ETIMEDOUT;
@@ -268,11 +278,14 @@ static int prepare(char error[QMP_ERROR_MAX])
 		return -EIO;
 	if (replay(error))
 		return -EIO;
-	if (ramblocks_remap(vm.cpr_state, deadline, &reasons)) {
-		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));
-		reasons_free(&reasons);
+	return 0;
+}
+
+/* Everything up to the commit mark. */
+static int prepare(char error[QMP_ERROR_MAX])
+{
+	if (come_up(error) || match_ram(ramblocks_remap, error))
 		return -EIO;
-	}
 	vm_mark(JOURNAL_REMAPPED);
 	if (wait_for_clients(error) || packets_resume(deadline, error))
 		return -EIO;
@@ -448,6 +461,16 @@ static void tidy_up(void)
 	lock_memory();
 }
 
+/* All that can be tried without the device state; nobody has called for this QEMU. */
+static void rehearse(void)
+{
+	char error[QMP_ERROR_MAX] = "";
+
+	if (come_up(error) || match_ram(ramblocks_match, error) || wait_for_clients(error))
+		rollback_now("%s", error);
+	real(_exit)(0);
+}
+
 /**
  * successor_bring_up() - from a QEMU that comes up to a guest that runs
  *
@@ -459,6 +482,8 @@ void successor_bring_up(void)
 	bool way_back = vm.journal->attempt > 1;
 
 	deadline = clock_now() + (uint64_t)vm.cpr_state->vm[0].timeout_s * 1000000000;
+	if (guard_rehearses())
+		rehearse();
 	int rc = prepare(error);
 	if (!rc)
 		rc = commit(error);

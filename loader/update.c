@@ -29,10 +29,12 @@
 #include "qmp.h"
 #include "ramblocks.h"
 #include "refused.h"
+#include "rehearsal.h"
 #include "result.h"
 
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
-#define STEP_MS 30000
+#define STEP_MS	   30000
+#define REHEARSALS 3
 
 /**
  * struct attempt - an update that is being tried
@@ -166,6 +168,32 @@ static void check_user_networks(struct attempt *a)
 			    a->h.target.version);
 }
 
+static int plan_again(struct attempt *a)
+{
+	plan_free(&a->plan);
+	int rc = preflight_plan(&a->plan, qmp_in_ms(STEP_MS), &a->reasons);
+	return rc ? rc : reasons_any(&a->reasons) ? -EBUSY : 0;
+}
+
+/* A client may come or go at any time: then the plan is not true any more. */
+static void rehearse(struct attempt *a)
+{
+	char why[256];
+	int rc = -EBADF;
+
+	for (int tries = 0; tries < REHEARSALS && rc == -EBADF; tries++) {
+		if (tries && plan_again(a))
+			return;
+		if (!rehearsal_possible(&a->plan, why, sizeof(why))) {
+			reasons_add(&a->warnings, "not rehearsed: %s", why);
+			return;
+		}
+		rc = rehearsal_run(&a->h, &a->plan, &a->reasons);
+	}
+	if (rc)
+		reasons_add(&a->reasons, "the update could not be rehearsed: %s", strerror(-rc));
+}
+
 /* Everything that is looked at while the guest runs. */
 static void check(struct attempt *a)
 {
@@ -186,6 +214,10 @@ static void check(struct attempt *a)
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
 	check_way_back(a);
 	check_user_networks(a);
+	if (!a->request->rehearse || reasons_any(&a->reasons))
+		return;
+	progress(a, "rehearse", "bringing the new QEMU up beside the guest, to be thrown away");
+	rehearse(a);
 }
 
 static struct attempt *begin(const struct update_request *request)
@@ -196,15 +228,10 @@ static struct attempt *begin(const struct update_request *request)
 		return NULL;
 	a->request = request;
 	a->freeze.state_fd = -1;
-	a->h.target.fd = -1;
+	handover_begin(&a->h, request->timeout_s ? request->timeout_s : settings.timeout_s);
 	a->h.hold = request->hold;
-	a->h.timeout_s = request->timeout_s ? request->timeout_s : settings.timeout_s;
-	a->h.started_ms = clock_real_ms();
-	a->h.started_ns = clock_now();
 	a->h.requester = request->requester;
 	a->h.warnings = &a->warnings;
-	a->h.parcel = a->h.state_fd = a->h.stream_fd = a->h.exec.holder_pipe = a->h.exec.holder_wait = -1;
-	a->h.exec.guardian = GUARDIAN_NONE;
 	return a;
 }
 
@@ -236,13 +263,6 @@ static int check_again(struct attempt *a)
 	    !ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
 	return reasons_any(&a->reasons) ? -EBUSY : 0;
-}
-
-static int plan_again(struct attempt *a)
-{
-	plan_free(&a->plan);
-	int rc = preflight_plan(&a->plan, qmp_in_ms(STEP_MS), &a->reasons);
-	return rc ? rc : reasons_any(&a->reasons) ? -EBUSY : 0;
 }
 
 /* What may take its time, while the guest still runs. */
@@ -344,9 +364,9 @@ json_t *update_check(const struct update_request *request)
 	if (!a)
 		return NULL;
 	check(a);
-	json_t *result =
-		json_pack("{s:b, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
-			  reasons_json(&a->reasons), "to", "binary", a->h.target.path, "version", a->h.target.version);
+	json_t *result = json_pack("{s:b, s:o, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
+				   reasons_json(&a->reasons), "warnings", reasons_json(&a->warnings), "to", "binary",
+				   a->h.target.path, "version", a->h.target.version);
 	end(a);
 	return result;
 }

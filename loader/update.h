@@ -12,6 +12,7 @@
  * @argv:      command that ends in the replacement, ended by NULL; NULL: @binary counts
  * @method:    or NULL for the configured one
  * @hold:      leave the guest paused afterwards, for the user to continue
+ * @rehearse:  try it beside the guest first
  * @timeout_s: 0 for the configured one
  * @requester: connection that waits for the outcome, or -1
  */
@@ -20,6 +21,7 @@ struct update_request {
 	char **argv;
 	const char *method;
 	bool hold;
+	bool rehearse;
 	unsigned int timeout_s;
 	int requester;
 };

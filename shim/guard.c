@@ -44,6 +44,20 @@ void guard_set_role(enum shim_role role)
 	__atomic_store_n(&guard_role_now, role, __ATOMIC_RELEASE);
 }
 
+static bool rehearsing;
+
+/** guard_rehearse() - this process is a successor for show: nothing outside it may change. Before main(). */
+void guard_rehearse(void)
+{
+	rehearsing = true;
+}
+
+/** guard_rehearses() - is it one? */
+bool guard_rehearses(void)
+{
+	return rehearsing;
+}
+
 /**
  * guard_own() - make the calling process the owner of the table
  *

@@ -26,6 +26,8 @@ static inline enum shim_role guard_role(void)
 }
 
 void guard_set_role(enum shim_role role);
+void guard_rehearse(void);
+bool guard_rehearses(void);
 void guard_own(void);
 void guard_disown(void);
 bool guard_is_owner(void);

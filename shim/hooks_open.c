@@ -54,11 +54,18 @@ static int rebind_file(const char *path, int flags)
 	return fd;
 }
 
+/* What a rehearsal would write belongs to the QEMU that runs: its logs, pidfile, dumps. */
+static bool is_for_nobody(int flags)
+{
+	return guard_rehearses() && (flags & O_ACCMODE) != O_RDONLY && (flags & (O_CREAT | O_TRUNC));
+}
+
 static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)
 {
 	if (!guard_enter())
 		return real(openat64)(dirfd, path, flags, mode);
-	int fd = rebind_file(path, flags);
+	int fd =
+		is_for_nobody(flags) ? real(open)("/dev/null", O_RDWR | (flags & O_CLOEXEC)) : rebind_file(path, flags);
 	if (fd < 0)
 		fd = moved_open(path, flags);
 	if (fd == -ENOENT)
@@ -167,6 +174,8 @@ static FILE *stream_open(const char *path, const char *mode, __typeof__(&fopen) 
 		return NULL;
 	if (!guard_enter())
 		return real_fopen(path, mode);
+	if (is_for_nobody(stream_flags(mode)))
+		path = "/dev/null";
 	int fd = rebind_file(path, stream_flags(mode));
 	stream = fd >= 0 ? fdopen(fd, mode) : real_fopen(path, mode);
 	if (stream) {
@@ -288,7 +297,7 @@ SHIM_HOOK int mkostemp64(char *path, int flags)
 SHIM_HOOK int unlink(const char *path)
 {
 	if (guard_role() == SHIM_SUCCESSOR && guard_enter()) {
-		bool preserved = preserved_is_socket_path(path);
+		bool preserved = guard_rehearses() || preserved_is_socket_path(path);
 
 		guard_leave();
 		if (preserved)

@@ -54,11 +54,20 @@ static bool rebind_bound(int fd, const struct sockaddr *addr, socklen_t len)
 	return p && !decoy_place(&p->decoy, p->kind, fd, p->fd);
 }
 
+/* In a rehearsal: an address that is not handed over is given to nobody; this socket gets one that nobody looks for. */
+static bool is_for_show(int fd, const struct sockaddr *addr)
+{
+	struct sockaddr_storage none = { .ss_family = addr->sa_family };
+	socklen_t len = addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none);
+
+	return guard_rehearses() && !real(bind)(fd, (struct sockaddr *)&none, len);
+}
+
 SHIM_HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (!guard_enter())
 		return real(bind)(fd, addr, len);
-	int rc = rebind_bound(fd, addr, len) ? 0 : real(bind)(fd, addr, len);
+	int rc = rebind_bound(fd, addr, len) || is_for_show(fd, addr) ? 0 : real(bind)(fd, addr, len);
 	if (!rc)
 		table_note_address(fd, FDKIND_SOCKET, addr, len);
 	guard_leave();

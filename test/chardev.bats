@@ -31,7 +31,7 @@ update_fails() {
 	cp "$CPRSHIM_BUILDDIR/test/programs/fakeqemu" "$VM_DIR/fake/qemu-system-x86_64"
 	echo "$QEMU_NEW" >"$VM_DIR/fake/real"
 	echo exit >"$VM_DIR/fake/mode"
-	fails update_by_ctl --binary "$VM_DIR/fake/qemu-system-x86_64"
+	fails update_by_ctl --no-rehearse --binary "$VM_DIR/fake/qemu-system-x86_64"
 	jq -e '.outcome == "failed" and (.reasons[0] | test("fakeqemu: breaks by exit"))' <<<"$UPDATE_RESULT"
 }
 

@@ -54,7 +54,7 @@ fails_with() {
 	local pid=$VM_PID before
 
 	before=$(update_count)
-	run -1 --separate-stderr ctl update --json --binary "${2:-$QEMU_NEW}" "$VM_PID"
+	run -1 --separate-stderr ctl update --json --no-rehearse --binary "${2:-$QEMU_NEW}" "$VM_PID"
 	UPDATE_RESULT=$output
 	echo "update: $output $stderr" >&2
 	jq -e --arg pattern "$1" '.ok == false and .outcome == "failed" and (.reasons | length == 1) and (.reasons[0] | test($pattern))' \
@@ -213,7 +213,7 @@ moves_on() {
 	local pid=$VM_PID before
 
 	before=$(update_count)
-	run -1 --separate-stderr ctl update --json --binary "${2:-$QEMU_NEW}" "$VM_PID"
+	run -1 --separate-stderr ctl update --json --no-rehearse --binary "${2:-$QEMU_NEW}" "$VM_PID"
 	UPDATE_RESULT=$output
 	echo "update: $output $stderr" >&2
 	jq -e --arg pattern "$1" '.ok == false and .outcome == "failed" and (.reasons[0] | test($pattern))' <<<"$UPDATE_RESULT"
@@ -361,7 +361,7 @@ version_is() {
 	begin
 	make_fake
 	echo hang >"$VM_DIR/fake/mode"
-	start_background "$VM_DIR/ctl.log" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --binary "$FAKE" "$VM_PID"
+	start_background "$VM_DIR/ctl.log" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --no-rehearse --binary "$FAKE" "$VM_PID"
 	local cprctl=$!
 	# Seen in the log of QEMU: the successor is there, the guest stands still.
 	wait_for 10 runs_fake
@@ -386,7 +386,7 @@ runs_fake() { [ "/proc/$VM_PID/exe" -ef "$FAKE" ]; }
 	make_fake
 	echo hang >"$VM_DIR/fake/mode"
 	start_background "$VM_DIR/ctl.log" sh -c '"$@"; echo "exit status $?"' sh \
-		env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --binary "$FAKE" "$VM_PID"
+		env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --no-rehearse --binary "$FAKE" "$VM_PID"
 	local cprctl=$!
 	wait_for 10 runs_fake
 	# shellcheck disable=SC2046 # the guardian is one of them

@@ -567,6 +567,16 @@ idle() {
 	[ "$(update_count)" = "$before" ]
 }
 
+@test "options that the new QEMU does not know any more: -no-hpet, -no-acpi" {
+	boot_guest -M "$MACHINE" -no-hpet -no-acpi
+	update_vm new
+	guest_alive
+	[ "$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "hpet"}}')" = false ]
+	[ "$(vm_ctl '{"execute": "qom-get", "arguments": {"path": "/machine", "property": "acpi"}}')" = '"off"' ]
+	update_vm old
+	guest_alive
+}
+
 # --- what the caller is told ---
 
 @test "the result of update --json has phases that add up to the blackout; history survives" {

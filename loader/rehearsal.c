@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rehearsal.c - a successor for show; see rehearsal.h. What it does there is in successor.c. */
+#include "rehearsal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../shim/real.h"
+#include "../shim/slots.h"
+#include "clock.h"
+#include "qmp.h"
+
+#define PREPARE_MS 10000
+
+/**
+ * rehearsal_possible() - can this VM's successor be brought up beside it?
+ * @plan:    what becomes of its descriptors
+ * @ret_why: if not: what stands against it, half a sentence
+ * @size:    of @ret_why
+ *
+ * A back end in another process that QEMU talks to as it comes up serves one QEMU at a time.
+ */
+bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		if (p->partner || (p->it.kind == FDKIND_CONNECTION && p->action == PLAN_CLOSE)) {
+			snprintf(ret_why, size, "descriptor %d (%s) leads to a back end that serves one QEMU at a time",
+				 p->it.fd, fdkind_text(p->it.kind));
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What the state names stays open; all else is marked close-on-exec, or is closed by the successor as it begins. */
+static int keep(posix_spawn_file_actions_t *a, const struct fdlist *list)
+{
+	int rc = posix_spawn_file_actions_init(a);
+
+	/* A dup2 onto itself clears close-on-exec (posix_spawn_file_actions_adddup2, POSIX 2008). */
+	for (size_t i = 0; !rc && i < list->count; i++)
+		rc = posix_spawn_file_actions_adddup2(a, list->fd[i], list->fd[i]);
+	return rc;
+}
+
+static int spawn(const struct handover *h, int errors, pid_t *ret_pid)
+{
+	const struct program *program = &h->exec.program;
+	posix_spawn_file_actions_t a;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	char path[64];
+	int rc = keep(&a, execute_through(&h->exec));
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", program->fd);
+	sigemptyset(&none);
+	if (!rc)
+		rc = posix_spawn_file_actions_adddup2(&a, errors, STDERR_FILENO) || posix_spawnattr_init(&attr) ||
+				     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
+				     posix_spawnattr_setsigmask(&attr, &none)
+			     ? ENOMEM
+			     : posix_spawn(ret_pid, program->path ? program->path : path, &a, &attr, program->argv,
+					   program->envp);
+	posix_spawn_file_actions_destroy(&a);
+	return -rc;
+}
+
+/* Return: 0 where it came to its end, and all was as it must be. */
+static int wait_for_end(pid_t pid, unsigned int seconds)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	bool ended = poll(&end, 1, (int)seconds * 1000) == 1;
+
+	if (!ended)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pidfd >= 0)
+		real(close)(pidfd);
+	if (!ended)
+		return -ETIMEDOUT;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
+static void tell(int rc, int errors, struct reasons *reasons)
+{
+	char last[JOURNAL_REASON];
+	ssize_t n = pread(errors, last, sizeof(last) - 1, 0);
+
+	last[n > 0 ? n : 0] = '\0';
+	last[strcspn(last, "\n")] = '\0';
+	if (vm.journal && vm.journal->reason[0])
+		reasons_add(reasons, "rehearsed: %s", vm.journal->reason);
+	else if (rc == -ETIMEDOUT)
+		reasons_add(reasons, "rehearsed: the new QEMU did not come up in time%s%s", *last ? ": " : "", last);
+	else
+		reasons_add(reasons, "rehearsed: the new QEMU ended before it could tell why%s%s", *last ? ": " : "",
+			    last);
+}
+
+/**
+ * rehearsal_run() - bring a successor up, and throw it away
+ * @of:	     what a real one would be given, as far as it is known while the guest runs
+ * @plan:    what becomes of the descriptors
+ * @reasons: why it would not have come up
+ *
+ * On the service thread. Takes as long as the new QEMU takes to start.
+ *
+ * Return: 0 where it was tried, -EBADF where a descriptor is no longer what the plan says, or another negative errno.
+ */
+int rehearsal_run(const struct handover *of, const struct plan *plan, struct reasons *reasons)
+{
+	struct handover *h = calloc(1, sizeof(*h));
+	int errors = slots_memfd("cprshim-rehearsal"), rc = h && errors >= 0 ? 0 : -ENOMEM;
+	pid_t pid;
+
+	if (h) {
+		handover_begin(h, of->timeout_s);
+		h->rehearsal = true;
+		h->running = of->running;
+		h->target = of->target;
+		h->back = of->back;
+		memcpy(h->blocks, of->blocks, sizeof(h->blocks));
+		h->block_count = of->block_count;
+	}
+	if (!rc)
+		rc = vm_new_journal();
+	if (!rc)
+		rc = handover_write_rehearsal(h, plan, qmp_in_ms(PREPARE_MS));
+	if (!rc)
+		rc = spawn(h, errors, &pid);
+	if (!rc) {
+		int end = wait_for_end(pid, of->timeout_s);
+
+		if (end)
+			tell(end, errors, reasons);
+	}
+	vm_drop_journal();
+	slots_close(errors);
+	if (h)
+		handover_release(h);
+	free(h);
+	return rc;
+}

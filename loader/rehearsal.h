@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rehearsal.h - a successor that is brought up beside the running guest, and thrown away.
+ *
+ * The new QEMU with the VM's real command line, as far as it comes without the device state: machine, devices and their
+ * options, images, firmware, names and sizes of RAM blocks. It takes over the same state as a real one, with decoys
+ * under every descriptor, and has memory of its own that it hardly touches. What it would write or bind leads nowhere
+ * (guard_rehearses()); images are opened as for an incoming migration, unlocked and not written. So nothing outside it
+ * changes, and the guest runs all the while.
+ */
+#ifndef CPRSHIM_LOADER_REHEARSAL_H
+#define CPRSHIM_LOADER_REHEARSAL_H
+
+#include <stdbool.h>
+
+#include "handover.h"
+#include "plan.h"
+#include "reasons.h"
+
+bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size);
+int rehearsal_run(const struct handover *of, const struct plan *plan, struct reasons *reasons);
+
+#endif
