@@ -102,7 +102,7 @@ laden_vm() {
 	start_serial_client
 }
 
-laden_reasons=('^QEMU: .*vmdk' '^QEMU: .*nvme' 'snapshot=on' 'vl\..* not found' 'RAM block mem0 is a private mapping')
+laden_reasons=('^QEMU: .*vmdk' '^QEMU: .*nvme' 'snapshot=on' 'RAM block mem0 is a private mapping')
 
 @test "every reason is named at once, by update, check and the log: QEMU 7.2" {
 	laden_vm old
