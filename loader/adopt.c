@@ -27,11 +27,13 @@
 #include "../shim/tty.h"
 #include "argv.h"
 #include "changes.h"
+#include "cmdline.h"
 #include "control.h"
 #include "fault.h"
 #include "first.h"
 #include "handover.h"
 #include "looks.h"
+#include "made.h"
 #include "optvalue.h"
 #include "parcel.h"
 #include "rollback.h"
@@ -197,7 +199,7 @@ static int place_by_number(struct preserved *p)
 	}
 }
 
-/* A helper's tap has no name to ask for: argv_for_successor() names its number. */
+/* A helper's tap has no name to ask for: cmdline_for_successor() names its number. */
 static bool is_helpers_tap(const struct preserved *p)
 {
 	return p->kind == FDKIND_TAP && !strcmp(p->name, TABLE_BRIDGE_HELPER);
@@ -412,7 +414,7 @@ static char **prepare_main(const struct cprstate *state)
 		log_warn("the first working directory is gone: relative paths may not be found");
 	umask((mode_t)state->vm[0].umask);
 	settings_hide(vm.own_path, vm.envp, vm.binary.module_dir);
-	struct argv_successor what = {
+	struct cmdline_successor what = {
 		.machine = vm.machine,
 		.vmgenid = vm.vmgenid,
 		.readconfig = service_prepare_monitor(),
@@ -421,8 +423,8 @@ static char **prepare_main(const struct cprstate *state)
 		.helper_taps = helper_taps(),
 		.rehearsal = guard_rehearses(),
 	};
-	char **argv = all ? argv_without(all, changes_is_removed, changes_has_value) : NULL;
-	char **out = argv && what.readconfig && what.more ? argv_for_successor(argv, &what) : NULL;
+	char **argv = all ? made_without(all, changes_is_removed, changes_has_value) : NULL;
+	char **out = argv && what.readconfig && what.more ? cmdline_for_successor(argv, &what) : NULL;
 	free(argv);
 	free(all);
 	return out;

@@ -10,6 +10,7 @@
 #include "argv.h"
 #include "changes.h"
 #include "entities.h"
+#include "made.h"
 #include "optvalue.h"
 #include "placement.h"
 #include "qmp.h"
@@ -177,7 +178,7 @@ static bool is_known_gone(const struct comparison *c, const struct entity *e)
 	/* Something of that name is still there: it was changed, or made anew otherwise. */
 	if (e->id[0] != '(' && !is(e, "number of CPUs") && entities_has(c->now, e->kind, e->id))
 		return added(c, e->kind, e->id) != NULL;
-	if (argv_makes(vm.argv, e->kind, e->id)) {
+	if (made_has(vm.argv, e->kind, e->id)) {
 		changes_remove(e->kind, e->id);
 		return true;
 	}
@@ -185,10 +186,10 @@ static bool is_known_gone(const struct comparison *c, const struct entity *e)
 		return true;
 	if (is(e, "network") || is(e, "drive"))
 		return !entities_has(c->now, "device", device_of_drive(e->id, device, sizeof(device))) &&
-		       (added(c, "device", device) || argv_makes(vm.argv, "device", device));
+		       (added(c, "device", device) || made_has(vm.argv, "device", device));
 	/* Inner nodes go with the one that they are part of. */
 	if (is(e, "block node"))
-		return node_was_added(c, e->id) || e->id[0] == '(' || argv_makes_part(vm.argv, e->id);
+		return node_was_added(c, e->id) || e->id[0] == '(' || made_has_part(vm.argv, e->id);
 	return is(e, "number of CPUs") && (any_added(c, "device", "-cpu") || strstr(c->before, "-cpu>"));
 }
 
@@ -311,7 +312,7 @@ static void check_added(struct comparison *c, uint64_t deadline)
 				change->kind, change->id);
 			continue;
 		}
-		if (argv_makes(vm.argv, change->kind, change->id))
+		if (made_has(vm.argv, change->kind, change->id))
 			changes_remove(change->kind, change->id);
 		if (change->altered)
 			reasons_add(
@@ -332,12 +333,12 @@ static void check_added(struct comparison *c, uint64_t deadline)
 /* What stays on the command line must not name what is left out of it. */
 static void check_references(struct reasons *reasons)
 {
-	char **argv = argv_without(vm.argv, changes_is_removed, changes_has_value);
+	char **argv = made_without(vm.argv, changes_is_removed, changes_has_value);
 	const char *user, *missing;
 	char id[NAME_MAX_BYTES];
 	size_t at = 1;
 
-	while (argv && (at = argv_dangling(argv, changes_is_removed, at, &user, &missing, id, sizeof(id))))
+	while (argv && (at = made_dangling(argv, changes_is_removed, at, &user, &missing, id, sizeof(id))))
 		reasons_add(reasons, "%s %s was removed after the start, but -%s on the command line needs it", missing,
 			    id, user);
 	free(argv);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "argv.h"
+#include "cmdline.h"
 #include "optvalue.h"
 
 /* Stands for any type, or any value. */
@@ -166,7 +167,7 @@ void refused_option(const char *option, const char *value, struct reasons *reaso
 			if (!rules[i].key)
 				break;
 		}
-	/* argv_for_successor() pins it in this form only. */
+	/* cmdline_for_successor() pins it in this form only. */
 	if (!strcmp(option, "device") && !strcmp(type, "vmgenid") && strncmp(value, "vmgenid", 7) != 0 &&
 	    optvalue_get(value, "guid", type, sizeof(type)) && !strcmp(type, "auto"))
 		reasons_add(reasons,

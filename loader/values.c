@@ -11,6 +11,7 @@
 #include "argv.h"
 #include "changes.h"
 #include "entities.h"
+#include "made.h"
 #include "qmp.h"
 #include "vm.h"
 
@@ -69,7 +70,7 @@ static void check_limits(const struct drive *d)
 /* The block node that its device was made with: on the command line or at run time. */
 static bool first_node(const char *device, char *ret, size_t size)
 {
-	return changes_get(device, "drive", ret, size) || argv_get(vm.argv, "device", device, "drive", ret, size);
+	return changes_get(device, "drive", ret, size) || made_get(vm.argv, "device", device, "drive", ret, size);
 }
 
 static void check_tray(const struct drive *d, const json_t *item)
@@ -116,7 +117,7 @@ static void check_drive_medium(const struct drive *d, const json_t *item, struct
 	/* One that was added is as its command says, or nobody knows. */
 	if (changes_added_drive(d->name, file) || !entities_has(d->before, "drive", d->name))
 		return;
-	if (!argv_makes(vm.argv, "drive", d->name) && !argv_is_cdrom(vm.argv, d->name)) {
+	if (!made_has(vm.argv, "drive", d->name) && !made_is_cdrom(vm.argv, d->name)) {
 		reasons_add(reasons,
 			    "the medium of drive %s was changed, which cannot be handed over: put the first one back",
 			    d->name);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader/argv.h"
+#include "loader/cmdline.h"
 #include "loader/optvalue.h"
 
 #define ARGS 32
@@ -16,12 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const int taps[] = { 30, 31, -1 };
 	char *more[] = { NULL }, *argv[ARGS + 1] = { (char *)"qemu-system-x86_64" }, value[64];
-	const struct argv_successor what = { .machine = "pc-q35-7.2",
-					     .vmgenid = "00000000-0000-0000-0000-000000000000",
-					     .readconfig = "/proc/self/fd/9",
-					     .firmware_dir = size % 2 ? "/firmware" : "",
-					     .more = more,
-					     .helper_taps = taps };
+	const struct cmdline_successor what = { .machine = "pc-q35-7.2",
+						.vmgenid = "00000000-0000-0000-0000-000000000000",
+						.readconfig = "/proc/self/fd/9",
+						.firmware_dir = size % 2 ? "/firmware" : "",
+						.more = more,
+						.helper_taps = taps };
 	char *text = malloc(size + 1);
 	size_t count = 1, n = 0;
 
@@ -38,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		optvalue_get(argv[i], "id", value, sizeof(value));
 		optvalue_type(argv[i], value, sizeof(value));
 	}
-	char **out = argv_for_successor(argv, &what);
+	char **out = cmdline_for_successor(argv, &what);
 	while (out && out[n])
 		n++;
 	if (out && (n < 3 || strcmp(out[n - 3], "-S") != 0 || strcmp(out[n - 2], "-incoming") != 0))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../loader/argv.h"
+#include "../../loader/cmdline.h"
 #include "../../loader/optvalue.h"
 #include "tap.h"
 
@@ -152,11 +153,11 @@ static void test_spawn(void)
 	ok(refused_spawn(unknown), "it may with a configuration that is not read");
 }
 
-static struct argv_successor successor_with(const int *taps)
+static struct cmdline_successor successor_with(const int *taps)
 {
 	static char *no_more[] = { NULL };
 
-	return (struct argv_successor){
+	return (struct cmdline_successor){
 		.machine = "pc-q35-7.2",
 		.vmgenid = "",
 		.readconfig = "r",
@@ -169,7 +170,7 @@ static struct argv_successor successor_with(const int *taps)
 static void test_successor(void)
 {
 	const int no_taps[] = { -1 };
-	const struct argv_successor what = successor_with(no_taps);
+	const struct cmdline_successor what = successor_with(no_taps);
 	char *argv[] = { (char *)"q",
 			 (char *)"-netdev",
 			 (char *)"{\"type\": \"tap\", \"id\": \"n\"}",
@@ -180,7 +181,7 @@ static void test_successor(void)
 			 (char *)"-netdev",
 			 (char *)"tap,id=f,fds=3:4",
 			 NULL };
-	char **out = argv_for_successor(argv, &what);
+	char **out = cmdline_for_successor(argv, &what);
 	char value[32];
 
 	ok(out && optvalue_get(out[2], "script", value, sizeof(value)) && !strcmp(value, "no"),
@@ -193,7 +194,7 @@ static void test_successor(void)
 static void test_helpers(void)
 {
 	const int taps[] = { 11, 12, 13, 14, -1 };
-	const struct argv_successor what = successor_with(taps);
+	const struct cmdline_successor what = successor_with(taps);
 	char *argv[] = { (char *)"q",
 			 (char *)"-nic",
 			 (char *)"bridge,br=b,model=virtio",
@@ -204,7 +205,7 @@ static void test_helpers(void)
 			 (char *)"-netdev",
 			 (char *)"{\"type\": \"bridge\", \"id\": \"c\", \"br\": \"b\"}",
 			 NULL };
-	char **out = argv_for_successor(argv, &what);
+	char **out = cmdline_for_successor(argv, &what);
 	char value[32];
 
 	ok(out && !strcmp(out[2], "tap,fd=14,model=virtio"), "-nic comes last");
