@@ -13,9 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../shim/moved.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
-#include "clock.h"
+#include "ondisk.h"
 #include "qmp.h"
 
 #define PREPARE_MS 10000
@@ -123,6 +124,7 @@ int rehearsal_run(const struct handover *of, const struct plan *plan, struct rea
 {
 	struct handover *h = calloc(1, sizeof(*h));
 	int errors = slots_memfd("cprshim-rehearsal"), rc = h && errors >= 0 ? 0 : -ENOMEM;
+	struct reasons unsaid = REASONS_INIT;
 	pid_t pid;
 
 	if (h) {
@@ -137,9 +139,14 @@ int rehearsal_run(const struct handover *of, const struct plan *plan, struct rea
 	if (!rc)
 		rc = vm_new_journal();
 	if (!rc)
+		rc = ondisk_hold(plan, &unsaid);
+	if (!rc)
 		rc = handover_write_rehearsal(h, plan, qmp_in_ms(PREPARE_MS));
 	if (!rc)
 		rc = spawn(h, errors, &pid);
+	/* No longer than is needed: what the running QEMU opens now is what it asks for. */
+	moved_release();
+	reasons_free(&unsaid);
 	if (!rc) {
 		int end = wait_for_end(pid, of->timeout_s);
 

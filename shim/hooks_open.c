@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "firmware.h"
 #include "guard.h"
@@ -294,13 +295,21 @@ SHIM_HOOK int mkostemp64(char *path, int flags)
 	return note_temporary(real(mkostemp64)(path, flags), path, flags, HOOK_mkostemp64);
 }
 
+/* QEMU removes a socket's path before it binds; in a rehearsal it is not its own to remove. */
+static bool is_to_stay(const char *path)
+{
+	struct stat st;
+
+	return preserved_is_socket_path(path) || (guard_rehearses() && !lstat(path, &st) && S_ISSOCK(st.st_mode));
+}
+
 SHIM_HOOK int unlink(const char *path)
 {
 	if (guard_role() == SHIM_SUCCESSOR && guard_enter()) {
-		bool preserved = guard_rehearses() || preserved_is_socket_path(path);
+		bool stays = is_to_stay(path);
 
 		guard_leave();
-		if (preserved)
+		if (stays)
 			return 0;
 	}
 	return real(unlink)(path);

@@ -57,10 +57,12 @@ static bool rebind_bound(int fd, const struct sockaddr *addr, socklen_t len)
 /* In a rehearsal: an address that is not handed over is given to nobody; this socket gets one that nobody looks for. */
 static bool is_for_show(int fd, const struct sockaddr *addr)
 {
-	struct sockaddr_storage none = { .ss_family = addr->sa_family };
-	socklen_t len = addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none);
+	struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
 
-	return guard_rehearses() && !real(bind)(fd, (struct sockaddr *)&none, len);
+	if (!guard_rehearses())
+		return false;
+	none.ss_family = addr->sa_family;
+	return !real(bind)(fd, (struct sockaddr *)&none, addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none));
 }
 
 SHIM_HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)

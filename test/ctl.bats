@@ -280,11 +280,6 @@ ctl() {
 	ctl 2 history $$ --command true
 }
 
-@test "usage: --rehearse is refused, and says so" {
-	ctl 2 check $$ --rehearse
-	[[ "$output" == *"not supported"* ]]
-}
-
 @test "a full standard output is an error" {
 	run -1 bash -c '"$CPRCTL" --help >/dev/full'
 }

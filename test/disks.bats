@@ -210,7 +210,8 @@ drives_hold() {
 
 	cd "$VM_DIR"
 	printf 'a passphrase' >passphrase
-	qemu-img create -q -f luks --object secret,id=key,file=passphrase -o key-secret=key,iter-time=10 luks.img 4M
+	# It measures how fast the processor is, and gives up where the clock of its thread has not moved.
+	wait_for 30 qemu-img create -q -f luks --object secret,id=key,file=passphrase -o key-secret=key,iter-time=10 luks.img 4M
 	for name in vars exported scsi ide; do
 		qemu-img create -q -f raw "$name.img" 4M
 	done

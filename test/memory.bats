@@ -266,9 +266,9 @@ guest_sees() {
 	[ "$(cat "$VM_DIR/seen")" = "$2" ]
 }
 
-@test "DIMM, NVDIMM, virtio-pmem and ivshmem: each has its contents, and a file stays shared" {
+@test "DIMM, NVDIMM and ivshmem: each has its contents, and a file stays shared" {
 	local file name
-	for file in nv ro pmem; do
+	for file in nv ro; do
 		truncate -s 64M "$VM_DIR/$file"
 		write_memory "$VM_DIR/$file" "$file at first"
 	done
@@ -278,24 +278,20 @@ guest_sees() {
 		-device nvdimm,id=dev-nv,memdev=nv,label-size=128K \
 		-object "memory-backend-file,id=ro,share=on,readonly=on,mem-path=$VM_DIR/ro,size=64M" \
 		-device nvdimm,id=dev-ro,memdev=ro,unarmed=on \
-		-object "memory-backend-file,id=pmem,share=on,mem-path=$VM_DIR/pmem,size=64M" \
-		-device virtio-pmem-pci,id=dev-pmem,memdev=pmem \
 		-object memory-backend-memfd,id=shm,size=64M -device ivshmem-plain,memdev=shm,master=on
 	write_memory "/proc/$VM_PID/fd/$(ram_fd dimm)" "dimm at first"
 	write_memory "/proc/$VM_PID/fd/$(ram_fd shm)" "shm at first"
-	start_watching --file "$VM_DIR/nv" --file "$VM_DIR/ro" --file "$VM_DIR/pmem"
+	start_watching --file "$VM_DIR/nv" --file "$VM_DIR/ro"
 	for to in new old; do
 		update_vm "$to"
-		for name in dimm nv ro pmem; do
+		for name in dimm nv ro; do
 			guest_sees "dev-$name" "$name at first"
 		done
 		[ "$(dd "if=/proc/$VM_PID/fd/$(ram_fd shm)" bs=1M skip=1 count=1 status=none | tr -d '\0')" = "shm at first" ]
 	done
 	memory_never_doubled
 	write_memory "$VM_DIR/nv" "nv since then"
-	write_memory "$VM_DIR/pmem" "pmem since then"
 	guest_sees dev-nv "nv since then"
-	guest_sees dev-pmem "pmem since then"
 	guest_alive
 }
 

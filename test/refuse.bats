@@ -206,16 +206,14 @@ in_state() {
 
 @test "what was added through a monitor that is not watched is named, and may be removed again" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
-	boot_guest -M $MACHINE -device qemu-xhci,id=usb -chardev pty,id=terminal -mon chardev=terminal \
+	mkfifo "$VM_DIR/pipe.in" "$VM_DIR/pipe.out"
+	start_background "$VM_DIR/pipe.log" cat "$VM_DIR/pipe.out"
+	boot_guest -M $MACHINE -device qemu-xhci,id=usb -chardev "pipe,id=pipe,path=$VM_DIR/pipe" -mon chardev=pipe \
 		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk,format=qcow2" -device virtio-blk-pci,drive=disk,id=blk
 	start_serial_client
-	local terminal
-	terminal=$(vm_ctl query-chardev | jq -r '.[] | select(.label == "terminal") | .filename[4:]')
-	stty -F "$terminal" raw -echo
-	start_background "$VM_DIR/terminal.log" cat "$terminal"
-	wait_for 5 grep -q monitor "$VM_DIR/terminal.log"
+	wait_for 5 grep -q monitor "$VM_DIR/pipe.log"
 	printf '%s\n' 'device_add usb-tablet,id=tablet' 'chardev-add null,id=late' 'object_add iothread,id=io' \
-		'netdev_add hubport,id=hub,hubid=3' 'drive_add 0 if=none,id=more,file=null-co://' >"$terminal"
+		'netdev_add hubport,id=hub,hubid=3' 'drive_add 0 if=none,id=more,file=null-co://' >"$VM_DIR/pipe.in"
 	wait_for 5 has_drive more
 	refused '^device tablet .*was added.*QMP socket' '^character device late was added' '^object io .*was added' \
 		'^network hub was added' '^block node .* null-co .*was added' '^block node .* raw .*was added' \

@@ -276,7 +276,7 @@ void guest_main(void)
 	for (uint32_t i = 0; i < PATTERN_WORDS; i++)
 		pattern[i] = word(i, 0);
 	for (uint32_t n = 1;; n++) {
-		uint32_t first = n % SLICES * SLICE_WORDS, generation = n / SLICES;
+		uint32_t first = (n - 1) % SLICES * SLICE_WORDS, generation = (n - 1) / SLICES;
 		int good = 1;
 
 		for (uint32_t i = first; i < first + SLICE_WORDS; i++) {
