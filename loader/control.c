@@ -254,14 +254,15 @@ static char **argv_of(const json_t *request)
 	char **argv = json_array_size(list) ? calloc(json_array_size(list) + 1, sizeof(*argv)) : NULL;
 	size_t i;
 
-	if (argv)
-		json_array_foreach(list, i, word) {
-			argv[i] = (char *)json_string_value(word);
-			if (argv[i])
-				continue;
-			free(argv);
-			return NULL;
-		}
+	if (!argv)
+		return NULL;
+	json_array_foreach(list, i, word) {
+		argv[i] = (char *)json_string_value(word);
+		if (argv[i])
+			continue;
+		free(argv);
+		return NULL;
+	}
 	return argv;
 }
 

@@ -62,7 +62,8 @@ static bool is_for_show(int fd, const struct sockaddr *addr)
 	if (!guard_rehearses())
 		return false;
 	none.ss_family = addr->sa_family;
-	return !real(bind)(fd, (struct sockaddr *)&none, addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none));
+	return !real(bind)(fd, (struct sockaddr *)&none,
+			   addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none));
 }
 
 SHIM_HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)

@@ -213,7 +213,7 @@ script() {
 	use_qemu 11
 	boot_guest -M $MACHINE
 	local pid=$VM_PID
-	fails update_by_ctl --command "$VM_DIR/broken" "$QEMU_OLD"
+	fails update_by_ctl --no-rehearse --command "$VM_DIR/broken" "$QEMU_OLD"
 	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
 	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
 	STARTED+=("$VM_PID")
