@@ -50,6 +50,7 @@ static const struct watched commands[] = {
 	{ "object-add", "object_add", EFFECT_ADD, "object", "id", NULL },
 	{ "object-del", "object_del", EFFECT_DELETE, "object", "id", NULL },
 	{ "chardev-add", "chardev-add", EFFECT_ADD, "character device", "id", NULL },
+	{ "chardev-change", "chardev-change", EFFECT_ADD, "character device", "id", NULL },
 	{ "chardev-remove", "chardev-remove", EFFECT_DELETE, "character device", "id", NULL },
 	{ "blockdev-add", NULL, EFFECT_ADD, "block node", "node-name", NULL },
 	{ "blockdev-del", NULL, EFFECT_DELETE, "block node", "node-name", NULL },

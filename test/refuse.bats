@@ -230,6 +230,13 @@ in_state() {
 
 has_drive() { vm_ctl query-block | jq -e --arg id "$1" 'any(.device == $id)'; }
 
+@test "a character device that was changed into another is named" {
+	boot_guest -M $MACHINE -chardev null,id=line -device isa-serial,chardev=line
+	do_qmp chardev-change "{id: \"line\", backend: {type: \"file\", data: {out: \"$VM_DIR/line\"}}}"
+	refused 'character device line was removed after the start, but -device'
+	guest_alive
+}
+
 @test "an external snapshot is another block graph; committed, it is not" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	boot_guest -M $MACHINE -drive "file=$VM_DIR/disk.qcow2,if=virtio,id=disk,format=qcow2"
