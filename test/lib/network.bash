@@ -50,13 +50,15 @@ start_echoes() {
 
 	shift
 	ECHOES=()
+	# One after the other: the guest's service has room for two that are not accepted yet.
 	for ((i = 0; i < count; i++)); do
 		rm -f "$VM_DIR/echoes$i.json"
 		start_background "$VM_DIR/echoes$i.json" ip netns exec "$NETNS" "$TOOLS/echoes.py" "$@"
 		ECHOES+=($!)
-	done
-	for ((i = 0; i < count; i++)); do
-		wait_for 20 grep -q answered "$VM_DIR/echoes$i.json"
+		wait_for 20 grep -q answered "$VM_DIR/echoes$i.json" || {
+			cat "$VM_DIR/echoes$i.json" >&2
+			return 1
+		}
 	done
 }
 
