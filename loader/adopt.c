@@ -26,16 +26,17 @@
 #include "../shim/table.h"
 #include "../shim/tty.h"
 #include "argv.h"
+#include "carried.h"
 #include "changes.h"
 #include "cmdline.h"
 #include "control.h"
 #include "fault.h"
 #include "first.h"
-#include "handover.h"
 #include "looks.h"
 #include "made.h"
 #include "optvalue.h"
 #include "parcel.h"
+#include "program.h"
 #include "rollback.h"
 #include "service.h"
 #include "stdout.h"
@@ -438,7 +439,7 @@ static void take_parcel(const struct cprstate *state, int state_fd)
 
 	if (!state->parcel_count)
 		return;
-	handover_keep_state(&wanted, state);
+	carried_keep(&wanted, state);
 	execute_keep(&wanted, state_fd);
 	int rc = parcel_take(&wanted, state->parcel[0].fd, direct);
 	if (!rc)
@@ -497,7 +498,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (vm.journal->guardian)
 		move_to_this_process();
 	size_t own, shown;
-	if (!handover_find_args(exec_argv, &own, &shown))
+	if (!program_find_args(exec_argv, &own, &shown))
 		rollback_now("the command did not give QEMU its own arguments, unchanged and last");
 	rc = adopt_start(state, exec_argv, own);
 	if (!rc)

@@ -3,7 +3,6 @@
 #include "handover.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../shim/log.h"
 #include "../shim/moved.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
 #include "../shim/tty.h"
 #include "../state/stream.h"
-#include "argv.h"
+#include "carried.h"
 #include "changes.h"
 #include "clock.h"
 #include "control.h"
@@ -27,8 +25,7 @@
 #include "mux.h"
 #include "parcel.h"
 #include "pins.h"
-#include "probe.h"
-#include "ramblocks.h"
+#include "program.h"
 #include "ringbufs.h"
 #include "threads.h"
 
@@ -147,50 +144,6 @@ static void put_history(struct handover *h)
 	changes_put(&h->w);
 }
 
-/* Keeps a descriptor of ours until handover_release(); a negative one is an error, and stays one. */
-static int keep(struct handover *h, int fd)
-{
-	if (fd >= 0 && h->parked_count == HANDOVER_PARKED) {
-		slots_close(fd);
-		return -E2BIG;
-	}
-	if (fd >= 0)
-		h->parked[h->parked_count++] = fd;
-	return fd;
-}
-
-/* A number of ours for what QEMU has as @fd, until handover_release(). */
-static int park(struct handover *h, int fd)
-{
-	return keep(h, slots_park(fd));
-}
-
-static int ram_fd(struct handover *h, const struct ramblock *b)
-{
-	if (b->copied)
-		return keep(h, ramblocks_copy(b));
-	/* Memory of QEMU's own descriptor gets a number of ours; our memfds go as they are. */
-	return slots_owns(b->fd) ? b->fd : park(h, b->fd);
-}
-
-static int put_ram(struct handover *h)
-{
-	for (size_t i = 0; i < h->block_count; i++) {
-		const struct ramblock *b = &h->blocks[i];
-
-		if (!b->name[0])
-			continue;
-		int fd = ram_fd(h, b);
-		if (fd < 0)
-			return fd;
-		cprstate_put_ram(
-			&h->w,
-			&(struct cpr_ram){
-				.name = b->name, .fd = fd, .offset = b->offset, .used = b->used, .max = b->max });
-	}
-	return 0;
-}
-
 /**
  * handover_begin() - an empty one
  * @h:	       zeroed
@@ -226,134 +179,6 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 	put_history(h);
 	threads_save(&h->w, deadline_ns);
 	return execute_pipe(&h->exec);
-}
-
-static void put_session(const struct freeze *f, struct cpr_fd *rec, const struct planned *p, struct session *s)
-{
-	const struct wire *pending = freeze_pending(f, p->it.fd);
-
-	rec->protocol = SESSION_PLAIN;
-	if (!p->frontends && session_copy(p->it.fd, s)) {
-		rec->protocol = (uint32_t)s->protocol;
-		rec->negotiated = s->negotiated;
-		rec->oob = s->oob;
-		if (s->protocol == SESSION_QMP || s->protocol == SESSION_HMP)
-			rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
-	}
-	if (plan_has_packets(p)) {
-		free(s->partial);
-		s->partial = session_packet(p->it.fd, &s->partial_len);
-		s->overflow |= s->partial_len && !s->partial;
-		rec->partial = (struct cpr_bytes){ (const uint8_t *)s->partial, (uint32_t)s->partial_len };
-	}
-	if (pending && pending->len)
-		rec->residue = (struct cpr_bytes){ (const uint8_t *)pending->data, (uint32_t)pending->len };
-}
-
-/* The name that a successor asks for it by. */
-static const char *request_name(const struct inspected *it)
-{
-	return it->rec.detail_type == FDDETAIL_TEXT ? (const char *)it->rec.detail : "";
-}
-
-static int put_fd(struct handover *h, const struct freeze *f, const struct planned *p, int parent)
-{
-	const struct decoy *d = freeze_decoy(f, p->it.fd);
-	struct session s = { .partial = NULL };
-	struct cpr_fd rec = {
-		.kind = (uint32_t)p->it.kind,
-		.number = p->it.fd,
-		.fd = d ? d->real : park(h, p->it.fd),
-		.parent = parent,
-		.open_flags = p->it.rec.open_flags,
-		.inherited = (p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO,
-		.name = p->netdev ? p->netdev : request_name(&p->it),
-	};
-
-	if (rec.fd < 0)
-		return rec.fd;
-	if (p->it.rec.detail_type == FDDETAIL_ADDR)
-		rec.addr = (struct cpr_bytes){ p->it.rec.detail, p->it.rec.detail_len };
-	if (p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_CONNECTION)
-		put_session(f, &rec, p, &s);
-	cprstate_put_fd(&h->w, &rec);
-	free(s.partial);
-	return s.overflow ? -EMSGSIZE : 0;
-}
-
-static bool is_handed_over(const struct planned *p, const struct plan *plan)
-{
-	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM || p->fdset)
-		return false;
-	/* Descriptors 0 to 2 stay where they are; a chardev on them gets decoys. */
-	return p->it.kind != FDKIND_STDIO || (plan->stdio && p->it.fd <= STDOUT_FILENO);
-}
-
-static int by_age(const void *a, const void *b)
-{
-	const struct planned *const *x = a, *const *y = b;
-
-	return ((*x)->it.rec.seq > (*y)->it.rec.seq) - ((*x)->it.rec.seq < (*y)->it.rec.seq);
-}
-
-/* In the order in which they were made, which is that of the new QEMU's requests: a tap's queues share a name. */
-static const struct planned **oldest_first(const struct plan *plan)
-{
-	const struct planned **list = calloc(plan->count + 1, sizeof(struct planned *));
-
-	for (size_t i = 0; list && i < plan->count; i++)
-		list[i] = &plan->fds[i];
-	if (list)
-		qsort(list, plan->count, sizeof(struct planned *), by_age);
-	return list;
-}
-
-static bool is_child(const struct planned *p)
-{
-	return p->it.kind == FDKIND_CLIENT || p->it.kind == FDKIND_SOCKETPAIR;
-}
-
-static int put_fds(struct handover *h, const struct freeze *f, const struct plan *plan)
-{
-	const struct planned **list = oldest_first(plan);
-	int *index = calloc(plan->count + 1, sizeof(*index)), n = 0, rc = list && index ? 0 : -ENOMEM;
-
-	/* A client names its listener by its place among these, a TPM's data channel its control channel. */
-	for (int children = 0; !rc && children < 2; children++)
-		for (size_t i = 0; !rc && i < plan->count; i++) {
-			const struct planned *p = list[i];
-
-			if (is_child(p) != children || !is_handed_over(p, plan))
-				continue;
-			rc = put_fd(h, f, p, p->parent >= 0 ? index[p->parent] : -1);
-			index[p - plan->fds] = n++;
-		}
-	free(index);
-	free(list);
-	return rc;
-}
-
-/* In the order that QEMU lists them: members of a set are looked at in the order in which they came. */
-static int put_fdsets(struct handover *h, const struct plan *plan)
-{
-	const json_t *set, *member;
-	size_t i, j;
-
-	json_array_foreach(plan->fdsets, i, set)
-		json_array_foreach(json_object_get(set, "fds"), j, member) {
-			const char *opaque = json_string_value(json_object_get(member, "opaque"));
-			struct cpr_fdset rec = {
-				.set = (uint64_t)json_integer_value(json_object_get(set, "fdset-id")),
-				.number = (int32_t)json_integer_value(json_object_get(member, "fd")),
-				.opaque = opaque ? opaque : "",
-			};
-
-			rec.fd = park(h, rec.number);
-			if (rec.fd < 0)
-				return rec.fd;
-			cprstate_put_fdset(&h->w, &rec);
-		}
-	return 0;
 }
 
 static void put_notes(struct handover *h, const struct plan *plan)
@@ -441,26 +266,6 @@ static int put_parcel(struct handover *h)
 	return h->parcel < 0 ? h->parcel : 0;
 }
 
-/** handover_keep_state() - keep the descriptors that a state names */
-void handover_keep_state(struct execution *e, const struct cprstate *state)
-{
-	const struct cpr_shim *shim = &state->shim[0];
-	const int ours[] = { shim->library_fd,	  shim->cwd_fd,	       shim->journal_fd,
-			     shim->control_fd,	  shim->requester_fd,  shim->holder_fd,
-			     state->stream[0].fd, state->binary[0].fd, state->binary[1].fd };
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		execute_keep(e, ours[i]);
-	for (uint32_t i = 0; i < state->ram_count; i++)
-		execute_keep(e, state->ram[i].fd);
-	for (uint32_t i = 0; i < state->fd_count; i++)
-		execute_keep(e, state->fd[i].fd);
-	for (uint32_t i = 0; i < state->fdset_count; i++)
-		execute_keep(e, state->fdset[i].fd);
-	for (uint32_t i = 0; i < state->pin_count; i++)
-		execute_keep(e, state->pin[i].fd);
-}
-
 /*
  * Write the state into a memfd that nobody can change any more, read it back as the successor will, and keep what it
  * names.
@@ -481,63 +286,10 @@ static int seal(struct handover *h)
 		    real(fcntl)(h->state_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
 			rc = -EIO;
 		execute_keep(&h->exec, h->state_fd);
-		handover_keep_state(&h->exec, check);
+		carried_keep(&h->exec, check);
 	}
 	free(check);
 	return rc;
-}
-
-/*
- * The arguments that a QEMU is given by the exec: the user's own, so that the process looks as it did, and then what
- * keeps a QEMU without the shim from booting the guest afresh on its disk: with it, it waits for a state that nobody
- * sends.
- */
-static char **make_args(void)
-{
-	const char *const fail_closed[] = { "-S", "-incoming", "defer", NULL };
-
-	return argv_with(vm.argv + 1, fail_closed);
-}
-
-/**
- * handover_find_args() - where in the arguments that came through the exec do those of the VM begin?
- * @exec_argv: what the kernel gave us
- * @ret_own:   how many come before them: the name, and what a command has added
- * @ret_shown: how many come before what keeps a QEMU without the shim from booting
- *
- * Return: false where a command did not pass them on.
- */
-bool handover_find_args(char *const exec_argv[], size_t *ret_own, size_t *ret_shown)
-{
-	char **args = make_args();
-	bool found = args && start_ends_in(exec_argv, args, ret_own);
-	size_t n = 0;
-
-	while (vm.argv[n])
-		n++;
-	*ret_shown = found ? *ret_own + n - 1 : 0;
-	free(args);
-	return found;
-}
-
-/**
- * handover_program() - what is exec'd to start a QEMU with the state
- * @ret:      path or descriptor, arguments and environment, of which the arrays are to be freed
- * @binary:   the QEMU
- * @variable: CPRSHIM_STATE
- *
- * Return: 0 or -ENOMEM.
- */
-int handover_program(struct program *ret, const struct vm_binary *binary, const char *variable)
-{
-	char **args = make_args();
-
-	ret->fd = binary->fd;
-	ret->path = start_path(binary);
-	ret->argv = args ? start_argv(binary, binary->fd, vm.argv[0], (const char *const *)args) : NULL;
-	ret->envp = probe_environment(binary, variable, vm.library_fd);
-	free(args);
-	return ret->argv && ret->envp ? 0 : -ENOMEM;
 }
 
 static int set_guardian(struct handover *h)
@@ -549,7 +301,7 @@ static int set_guardian(struct handover *h)
 		return -errno;
 	g->leader = slots_move(leader);
 	g->limit = (uint64_t)h->timeout_s * 1000000000;
-	return g->leader < 0 ? g->leader : handover_program(&g->back, &h->back, h->variable);
+	return g->leader < 0 ? g->leader : program_make(&g->back, &h->back, h->variable);
 }
 
 /* The state is complete: what starts the program with it. */
@@ -562,7 +314,7 @@ static int finish(struct handover *h)
 	if (!rc && h->parcel >= 0)
 		rc = parcel_fill(&h->exec, h->parcel, (const int[]){ vm.library_fd, h->state_fd });
 	snprintf(h->variable, sizeof(h->variable), "CPRSHIM_STATE=%d", h->state_fd);
-	return rc ? rc : handover_program(&h->exec.program, &h->target, h->variable);
+	return rc ? rc : program_make(&h->exec.program, &h->target, h->variable);
 }
 
 /**
@@ -579,11 +331,11 @@ int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64
 	int rc = handover_prepare(h, deadline_ns);
 
 	if (!rc)
-		rc = put_ram(h);
+		rc = carried_put_ram(h);
 	if (!rc)
-		rc = put_fds(h, &nothing_held, plan);
+		rc = carried_put_fds(h, &nothing_held, plan);
 	if (!rc)
-		rc = put_fdsets(h, plan);
+		rc = carried_put_fdsets(h, plan);
 	if (rc)
 		return rc;
 	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = -1 });
@@ -623,11 +375,11 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 
 	if (rc)
 		return rc;
-	rc = put_ram(h);
+	rc = carried_put_ram(h);
 	if (!rc)
-		rc = put_fds(h, f, plan);
+		rc = carried_put_fds(h, f, plan);
 	if (!rc)
-		rc = put_fdsets(h, plan);
+		rc = carried_put_fdsets(h, plan);
 	ringbufs_put(&h->w, f->ringbufs);
 	mux_save(&h->w, plan);
 	if (!rc)

@@ -57,9 +57,6 @@ void handover_begin(struct handover *h, unsigned int timeout_s);
 int handover_prepare(struct handover *h, uint64_t deadline_ns);
 int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64_t deadline_ns);
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
-bool handover_find_args(char *const exec_argv[], size_t *ret_own, size_t *ret_shown);
-int handover_program(struct program *ret, const struct vm_binary *binary, const char *variable);
-void handover_keep_state(struct execution *e, const struct cprstate *state);
 void handover_release(struct handover *h);
 
 #endif

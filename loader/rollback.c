@@ -18,10 +18,9 @@
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../shim/table.h"
-#include "argv.h"
+#include "carried.h"
 #include "execute.h"
-#include "handover.h"
-#include "probe.h"
+#include "program.h"
 #include "stdout.h"
 #include "vm.h"
 
@@ -235,8 +234,8 @@ static int prepare_back(const struct cprstate *state, int state_fd)
 	snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", state_fd);
 	int rc = start_adopt(&old.start, state, CPR_START_OLD);
 	if (!rc)
-		rc = handover_program(&back.program, &old, variable);
-	handover_keep_state(&back, state);
+		rc = program_make(&back.program, &old, variable);
+	carried_keep(&back, state);
 	execute_keep(&back, state_fd);
 	back.guardian = GUARDIAN_NONE; /* the first one still watches */
 	/* Without a holder the way back only takes longer. */
