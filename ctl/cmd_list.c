@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../state/elffile.h"
 #include "client.h"
 #include "columns.h"
 #include "ctl.h"
@@ -57,6 +58,9 @@ static json_t *describe(const struct vm *vm, const json_t *answer, int answer_er
 	deleted = ends_with(exe, DELETED);
 	if (deleted)
 		exe[strlen(exe) - strlen(DELETED)] = '\0';
+	/* but of a QEMU that was given to a dynamic loader the kernel shows the loader */
+	if (elffile_is_loader(exe) && jget_text_or(data, "binary", NULL))
+		snprintf(exe, sizeof(exe), "%s", jget_text(data, "binary"));
 	err = set_text(row, "binary", *exe ? exe : NULL);
 	err |= set_text(row, "name", jget_text_or(data, "name", NULL));
 	err |= set_text(row, "version", jget_text_or(data, "version", NULL));

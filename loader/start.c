@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../shim/real.h"
+#include "../state/elffile.h"
 #include "argv.h"
 #include "pins.h"
 #include "vm.h"
@@ -57,14 +58,6 @@ static bool read_exe(char *ret, size_t size)
 	return n > 0;
 }
 
-/* A dynamic loader that was given the program as an argument is what /proc/self/exe leads to. */
-static bool is_loader(const char *exe)
-{
-	const char *name = strrchr(exe, '/');
-
-	return name && (!strncmp(name, "/ld-", 4) || !strncmp(name, "/ld.so", 6) || !strncmp(name, "/ld64.so", 8));
-}
-
 /* The file that main() was mapped from; " (deleted)" stands behind it where that is so. */
 static bool find_program(char *ret, size_t size)
 {
@@ -98,7 +91,7 @@ bool start_is_vmm(const char *called)
 		return true;
 	if (!read_exe(path, sizeof(path)))
 		return false;
-	if (is_loader(path) && !find_program(path, sizeof(path)))
+	if (elffile_is_loader(path) && !find_program(path, sizeof(path)))
 		return false;
 	return argv_names_vmm(path);
 }
@@ -123,7 +116,7 @@ int start_open_self(struct vm_binary *ret)
 
 	if (!read_exe(path, sizeof(path)))
 		return -errno;
-	bool by_loader = is_loader(path) && find_program(path, sizeof(path));
+	bool by_loader = elffile_is_loader(path) && find_program(path, sizeof(path));
 	int rc = pins_open_binary(ret, by_loader ? path : "/proc/self/exe");
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
 	return rc;
@@ -190,7 +183,7 @@ int start_learn(struct start *ret, char *const argv[], size_t own)
 	*ret = (struct start){ .how = START_FILE };
 	if (!read_exe(exe, sizeof(exe)))
 		return -errno;
-	if (is_loader(exe))
+	if (elffile_is_loader(exe))
 		rc = learn_loader(ret, count(argv), exe);
 	if (rc || (own == 1 && !ret->argv))
 		return rc;

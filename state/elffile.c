@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* elffile.c - can a file be started with a library preloaded? See elffile.h. */
+/* elffile.c - what kind of program is a file? See elffile.h. */
 #include "elffile.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -76,4 +75,16 @@ int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
 	if (!has_interpreter(buf, &header))
 		return -ENOEXEC;
 	return 0;
+}
+
+/**
+ * elffile_is_loader() - is this the path of a dynamic loader?
+ *
+ * One that was given a program as an argument is what /proc/PID/exe leads to.
+ */
+bool elffile_is_loader(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return name && (!strncmp(name, "/ld-", 4) || !strncmp(name, "/ld.so", 6) || !strncmp(name, "/ld64.so", 8));
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* elffile.h - can a file be started with a library preloaded? Read from its first bytes. */
+/* elffile.h - can a file be started with a library preloaded, by its first bytes? Is it a loader, by its name? */
 #ifndef CPRSHIM_STATE_ELFFILE_H
 #define CPRSHIM_STATE_ELFFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,5 +11,6 @@
 
 int elffile_check_header(const uint8_t *buf, size_t len, const char **ret_why);
 int elffile_check(const uint8_t *buf, size_t len, const char **ret_why);
+bool elffile_is_loader(const char *path);
 
 #endif

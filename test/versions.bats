@@ -68,6 +68,9 @@ script() {
 	boot_guest -M $MACHINE
 	start_serial_client
 	[ "$(ctl status --json "$VM_PID" | jq -r .outdated)" = false ]
+	# The file that the kernel runs is the loader.
+	[ "$(ctl list --json | jq -r --argjson pid "$VM_PID" '.[] | select(.pid == $pid).binary')" = \
+		"$(dirname "$(realpath "$QEMU_11")")/usr/bin/qemu-system-x86_64" ]
 	# What is configured is the loader and the QEMU that the script has started.
 	update_vm
 	[ "$(vm_version)" = 11.1 ]

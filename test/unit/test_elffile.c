@@ -120,6 +120,9 @@ int main(void)
 	changed(make_no_headers, "statically linked", "no program headers");
 	ok(refused((const uint8_t *)script, sizeof(script) - 1, "not an ELF program"), "a script");
 	ok(refused(head, 0, "not an ELF program"), "an empty file");
+	ok(elffile_is_loader("/lib64/ld-linux-x86-64.so.2") && elffile_is_loader("/usr/lib/ld64.so.1 (deleted)"),
+	   "loaders");
+	ok(!elffile_is_loader("/usr/bin/qemu-system-x86_64") && !elffile_is_loader("/opt/ld-tools/qemu"), "no loaders");
 	if (load("/bin/busybox"))
 		ok(refused(head, sizeof(head), "statically linked"), "busybox-static");
 	else
