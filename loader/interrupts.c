@@ -80,9 +80,7 @@ static void repeat_all(void *opaque)
 
 static bool is_affected_version(void)
 {
-	int major = 0, minor = 0;
-
-	return sscanf(vm.binary.version, "%d.%d", &major, &minor) == 2 && (major > 8 || (major == 8 && minor >= 2));
+	return vm_version_number(vm.binary.version) >= 802;
 }
 
 /**

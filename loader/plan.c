@@ -319,9 +319,7 @@ bool plan_has_packets(const struct planned *p)
  */
 void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons)
 {
-	unsigned int major = 0, minor = 0;
-
-	if (sscanf(version, "%u.%u", &major, &minor) != 2 || major < 10 || (major == 10 && minor < 2))
+	if (vm_version_number(version) < 1002)
 		return;
 	for (size_t i = 0; i < plan->count; i++)
 		for (size_t n = 0; plan->fds[i].netdev && n < plan->netdevs.count; n++) {

@@ -8,6 +8,7 @@
 #include "argv.h"
 #include "cmdline.h"
 #include "optvalue.h"
+#include "vm.h"
 
 /* Stands for any type, or any value. */
 #define ANY "*"
@@ -227,13 +228,6 @@ void refused_additions(char *const argv[], struct reasons *reasons)
 	}
 }
 
-static int number_of(const char *version)
-{
-	int major = 0, minor = 0;
-
-	return sscanf(version, "%d.%d", &major, &minor) == 2 ? 100 * major + minor : 0;
-}
-
 /**
  * refused_versions() - is a guest's state known not to go from one version to another?
  * @target:   as query-target says it
@@ -245,7 +239,7 @@ static int number_of(const char *version)
 void refused_versions(const char *target, const char *from, const char *to, struct reasons *reasons)
 {
 	static const char *const targets[] = { "aarch64", "ppc64", "riscv64" };
-	int a = number_of(from), b = number_of(to);
+	int a = vm_version_number(from), b = vm_version_number(to);
 
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
 		if (!strcmp(target, targets[i]) && ((a && a <= 702 && b >= 1000) || (b && b <= 702 && a >= 1000)))

@@ -3,10 +3,14 @@
 #include "ringbufs.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../shim/real.h"
 #include "preflight.h"
 #include "qmp.h"
+#include "vm.h"
 
 /* One command's worth, and so many of them: the state has room for as much. */
 #define PIECE_BYTES 262144
@@ -25,11 +29,76 @@ static char *read_piece(const char *device, uint64_t deadline, char error[QMP_ER
 	return copy;
 }
 
-static int write_piece(const char *device, const char *data, uint64_t deadline, char error[QMP_ERROR_MAX])
+/*
+ * What a monitor is sent QEMU reads byte by byte (monitor/monitor.c:monitor_can_read), which takes seconds where it is
+ * much. So its own function is called, where the binary exports it (chardev/char-ringbuf.c); the same in these versions.
+ */
+#define FIRST_KNOWN_VERSION 702
+#define LAST_KNOWN_VERSION  1199
+#define BASE64		    1 /* enum DataFormat */
+
+typedef void write_fn(const char *device, const char *data, bool has_format, int format, void **errp);
+typedef const char *pretty_fn(const void *error);
+
+/**
+ * struct writing - what ring buffers are to hold
+ * @list, @count: pieces, in their order
+ * @write, @pretty: QEMU's functions, or NULL
+ * @error: why one could not be written, QMP_ERROR_MAX bytes; "" where all could
+ */
+struct writing {
+	const struct cpr_ringbuf *list;
+	size_t count;
+	write_fn *write;
+	pretty_fn *pretty;
+	char *error;
+};
+
+static bool find_functions(struct writing *w)
 {
-	return qmp_do(&qmp_private, "ringbuf-write",
-		      json_pack("{s:s, s:s, s:s}", "device", device, "data", data, "format", "base64"), deadline,
-		      error);
+	int version = vm_version_number(vm.binary.version);
+
+	if (version < FIRST_KNOWN_VERSION || version > LAST_KNOWN_VERSION)
+		return false;
+	w->write = (write_fn *)real_symbol("qmp_ringbuf_write");
+	w->pretty = (pretty_fn *)real_symbol("error_get_pretty");
+	return w->write && w->pretty;
+}
+
+/* On the main thread. An error's memory is not given back: the update is over then. */
+static void write_directly(void *opaque)
+{
+	struct writing *w = opaque;
+	void *err = NULL;
+
+	for (size_t i = 0; !err && i < w->count; i++)
+		w->write(w->list[i].device, w->list[i].data, true, BASE64, &err);
+	if (err)
+		snprintf(w->error, QMP_ERROR_MAX, "%s", w->pretty(err));
+}
+
+static int write_by_monitor(const struct writing *w, uint64_t deadline)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < w->count; i++)
+		rc |= qmp_do(&qmp_private, "ringbuf-write",
+			     json_pack("{s:s, s:s, s:s}", "device", w->list[i].device, "data", w->list[i].data,
+				       "format", "base64"),
+			     deadline, w->error);
+	return rc;
+}
+
+static int write_pieces(const struct cpr_ringbuf *list, size_t count, uint64_t deadline, char error[QMP_ERROR_MAX])
+{
+	struct writing w = { .list = list, .count = count, .error = error };
+
+	if (!count)
+		return 0;
+	error[0] = '\0';
+	if (!find_functions(&w) || qmp_call_on_main(write_directly, &w, deadline))
+		return write_by_monitor(&w, deadline);
+	return *error ? -EIO : 0;
 }
 
 static int take_one(json_t *taken, const char *device, uint64_t deadline, struct reasons *reasons)
@@ -86,31 +155,37 @@ int ringbufs_take(json_t **ret, uint64_t deadline_ns, struct reasons *reasons)
 	return rc;
 }
 
+static struct cpr_ringbuf piece_at(const json_t *taken, size_t i)
+{
+	const json_t *piece = json_array_get(taken, i);
+
+	return (struct cpr_ringbuf){ .device = json_string_value(json_object_get(piece, "device")),
+				     .data = json_string_value(json_object_get(piece, "data")) };
+}
+
 /** ringbufs_put() - write what was read into a state */
 void ringbufs_put(struct codec_writer *w, const json_t *taken)
 {
-	const json_t *piece;
-	size_t i;
+	for (size_t i = 0; i < json_array_size(taken); i++) {
+		struct cpr_ringbuf piece = piece_at(taken, i);
 
-	json_array_foreach(taken, i, piece)
-		cprstate_put_ringbuf(w, &(struct cpr_ringbuf){
-						.device = json_string_value(json_object_get(piece, "device")),
-						.data = json_string_value(json_object_get(piece, "data")),
-					});
+		cprstate_put_ringbuf(w, &piece);
+	}
 }
 
 /** ringbufs_give_back() - the update did not come to pass. Return: 0 or a negative errno; @taken is given up. */
 int ringbufs_give_back(json_t *taken, uint64_t deadline_ns)
 {
+	size_t count = json_array_size(taken);
+	struct cpr_ringbuf *list = calloc(count + 1, sizeof(*list));
 	char error[QMP_ERROR_MAX];
-	const json_t *piece;
-	int rc = 0;
-	size_t i;
+	int rc = list ? 0 : -ENOMEM;
 
-	json_array_foreach(taken, i, piece)
-		if (write_piece(json_string_value(json_object_get(piece, "device")),
-				json_string_value(json_object_get(piece, "data")), deadline_ns, error))
-			rc = -EIO;
+	for (size_t i = 0; list && i < count; i++)
+		list[i] = piece_at(taken, i);
+	if (list)
+		rc = write_pieces(list, count, deadline_ns, error);
+	free(list);
 	json_decref(taken);
 	return rc;
 }
@@ -125,8 +200,5 @@ int ringbufs_give_back(json_t *taken, uint64_t deadline_ns)
  */
 int ringbufs_restore(const struct cprstate *state, uint64_t deadline_ns, char *error)
 {
-	for (uint32_t i = 0; i < state->ringbuf_count; i++)
-		if (write_piece(state->ringbuf[i].device, state->ringbuf[i].data, deadline_ns, error))
-			return -EIO;
-	return 0;
+	return write_pieces(state->ringbuf, state->ringbuf_count, deadline_ns, error);
 }

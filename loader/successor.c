@@ -292,9 +292,7 @@ static int prepare(char error[QMP_ERROR_MAX])
 	wait_for_connections();
 	mux_restore(vm.cpr_state, deadline);
 	hold_output_back();
-	if (ringbufs_restore(vm.cpr_state, deadline, error))
-		return -EIO;
-	if (load(error) || !is_paused(error))
+	if (load(error) || !is_paused(error) || ringbufs_restore(vm.cpr_state, deadline, error))
 		return -EIO;
 	vm_mark(JOURNAL_LOADED);
 	stdout_is_up();

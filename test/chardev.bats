@@ -550,10 +550,14 @@ agent_is_well() {
 @test "-chardev ringbuf: what it holds is there after an update, and after one that fails" {
 	SERIAL_ARGS=(-chardev "socket,id=serial0,path=$VM_SERIAL,server=on,wait=off" -serial chardev:serial0)
 	boot_guest -M $MACHINE -chardev ringbuf,id=ring,size=1048576 -device isa-serial,chardev=ring -chardev ringbuf,id=empty
-	local data
+	local data began written
 	data=$(head -c 300000 /dev/urandom | base64 -w 0)
+	began=$(date +%s%N)
 	ring_write "$data"
+	written=$((($(date +%s%N) - began) / 1000000))
 	there_and_back guest_alive
+	# A monitor reads byte by byte: what goes through one takes seconds.
+	jq -e --argjson ms "$written" '.phases.load < $ms / 4' <<<"$UPDATE_RESULT"
 	update_fails
 	[ "$(ring_read ring)" = "$data" ]
 	[ "$(ring_read ring)" = "" ]
