@@ -12,12 +12,15 @@
 
 static void print_answer(pid_t pid, const json_t *answer, bool ok)
 {
-	const json_t *reasons = json_object_get(answer, "reasons");
+	const json_t *reasons = json_object_get(answer, "reasons"), *blockers = json_object_get(answer, "blockers");
 
 	printf("VM %d %s\n", pid, ok ? "can be updated" : "cannot be updated:");
 	if (!ok && !json_array_size(reasons))
 		puts("  it gave no reason");
-	result_print_list(stdout, "  ", reasons);
+	if (json_array_size(blockers))
+		result_print_blockers(stdout, blockers);
+	else
+		result_print_list(stdout, "  ", reasons);
 	result_print_list(stdout, "  warning: ", json_object_get(answer, "warnings"));
 }
 

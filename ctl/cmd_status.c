@@ -99,7 +99,7 @@ static int print_data(const json_t *data)
 		return err;
 	if (json_array_size(blockers)) {
 		puts("\ncannot be updated now:");
-		result_print_list(stdout, "  ", blockers);
+		result_print_blockers(stdout, blockers);
 	}
 	if (json_is_object(last)) {
 		char when[64];

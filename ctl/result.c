@@ -77,6 +77,30 @@ void result_blackout(const json_t *result, char *ret_buf, size_t size)
 		snprintf(ret_buf, size, "-");
 }
 
+/**
+ * result_print_blockers() - print what stands against an update
+ * @out:      where to
+ * @blockers: list of objects, or anything else
+ */
+void result_print_blockers(FILE *out, const json_t *blockers)
+{
+	static const struct {
+		const char *member, *before;
+	} parts[] = { { "code", "  " }, { "what", ": " }, { "why", "\n    why: " }, { "do", "\n    do:  " } };
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(blockers, i, item) {
+		if (!json_is_object(item))
+			continue;
+		for (size_t part = 0; part < sizeof(parts) / sizeof(parts[0]); part++) {
+			fputs(parts[part].before, out);
+			text_print(out, jget_text(item, parts[part].member));
+		}
+		fputc('\n', out);
+	}
+}
+
 static void print_version(FILE *out, const char *word, const json_t *version)
 {
 	fprintf(out, " %s ", word);

@@ -9,6 +9,7 @@
 
 bool result_updated(const json_t *result);
 void result_print(FILE *out, const json_t *result);
+void result_print_blockers(FILE *out, const json_t *blockers);
 void result_print_list(FILE *out, const char *indent, const json_t *list);
 void result_time(const json_t *result, char *ret_buf, size_t size);
 void result_blackout(const json_t *result, char *ret_buf, size_t size);

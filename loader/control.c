@@ -18,6 +18,7 @@
 #include "../shim/slots.h"
 #include "../state/rundir.h"
 #include "clock.h"
+#include "reasons.h"
 #include "status.h"
 #include "update.h"
 
@@ -170,6 +171,17 @@ void control_finish(int fd, json_t *result)
 	json_decref(result);
 }
 
+static json_t *refusal(enum blocker blocker, const char *what)
+{
+	struct reasons reasons = REASONS_INIT;
+
+	reasons_add(&reasons, blocker, "%s", what);
+	json_t *result = json_pack("{s:b, s:s, s:o, s:o}", "ok", 0, "outcome", "refused", "reasons",
+				   reasons_json(&reasons), "blockers", reasons_blockers(&reasons));
+	reasons_free(&reasons);
+	return result;
+}
+
 /**
  * control_ended() - QEMU is about to exit of its own accord: tell whoever waits for an update
  *
@@ -181,8 +193,9 @@ void control_ended(void)
 
 	if (fd < 0)
 		return;
-	json_t *result = json_pack("{s:s, s:b, s:s, s:[s]}", "type", "result", "ok", 0, "outcome", "ended", "reasons",
-				   "the VM ended in the middle of the update: shut down by its guest, or told to quit");
+	json_t *result = refusal(BLOCKER_VM_ENDED, "the VM ended in the middle of the update");
+	json_object_set_new(result, "type", json_string("result"));
+	json_object_set_new(result, "outcome", json_string("ended"));
 	send_line(fd, result);
 	json_decref(result);
 }
@@ -217,11 +230,6 @@ static json_t *read_request(int fd)
 	return NULL;
 }
 
-static json_t *refusal(const char *why)
-{
-	return json_pack("{s:b, s:s, s:[s]}", "ok", 0, "outcome", "refused", "reasons", why);
-}
-
 static int accept_one(void)
 {
 	int fd = listener < 0 ? -1 : real(accept4)(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -234,7 +242,7 @@ static int accept_one(void)
 		real(close)(fd);
 	fd = high >= 0 ? high : slots_adopt(fd);
 	if (fd >= 0 && !may_ask(fd)) {
-		control_finish(fd, refusal("this user may not control this VM"));
+		control_finish(fd, refusal(BLOCKER_NOT_PERMITTED, "this user may not control this VM"));
 		return -1;
 	}
 	return fd;
@@ -283,9 +291,9 @@ static bool answer(int fd, const json_t *request)
 	};
 
 	if (!command) {
-		control_finish(fd, refusal("the request is not a JSON object with a command"));
+		control_finish(fd, refusal(BLOCKER_REQUEST, "the request is not a JSON object with a command"));
 	} else if (json_object_get(request, "argv") && !update.argv) {
-		control_finish(fd, refusal("\"argv\" is not a list of words"));
+		control_finish(fd, refusal(BLOCKER_REQUEST, "\"argv\" is not a list of words"));
 	} else if (!strcmp(command, "update")) {
 		atomic_store(&requester, fd);
 		control_finish(fd, update_run(&update));
@@ -298,7 +306,7 @@ static bool answer(int fd, const json_t *request)
 	} else if (!strcmp(command, "history")) {
 		control_finish(fd, status_history());
 	} else {
-		control_finish(fd, refusal("the command is not known"));
+		control_finish(fd, refusal(BLOCKER_REQUEST, "the command is not known"));
 	}
 	free(update.argv);
 	return false;
@@ -328,7 +336,7 @@ void control_refuse_waiting(void)
 		const char *command = json_string_value(json_object_get(request, "command"));
 
 		if (command && !strcmp(command, "update"))
-			control_finish(fd, refusal("an update was already in progress"));
+			control_finish(fd, refusal(BLOCKER_UPDATE_UNDER_WAY, "an update was already in progress"));
 		else
 			answer(fd, request);
 		json_decref(request);

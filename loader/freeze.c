@@ -164,7 +164,8 @@ static int expect_paused(uint64_t deadline, struct reasons *reasons)
 	bool paused = status && !strcmp(status, "paused") && !qmp_private.resumed && !qmp_private.reset;
 
 	if (!paused)
-		reasons_add(reasons, "the guest did not stay stopped (%s): something else started or reset it",
+		reasons_add(reasons, BLOCKER_STOP_FAILED,
+			    "the guest did not stay stopped (%s): something else started or reset it",
 			    status ? status : error);
 	json_decref(answer);
 	return paused ? 0 : -EBUSY;
@@ -187,12 +188,12 @@ int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct rea
 	vm_mark(JOURNAL_STOPPING);
 	f->stopped = running;
 	if (running && qmp_do(&qmp_private, "stop", NULL, deadline_ns, error)) {
-		reasons_add(reasons, "the guest could not be stopped: %s", error);
+		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest could not be stopped: %s", error);
 		return -EIO;
 	}
 	vm_mark(JOURNAL_STOPPED);
 	if (interrupts_repeat(deadline_ns)) {
-		reasons_add(reasons, "the disks' interrupts could not be repeated");
+		reasons_add(reasons, BLOCKER_STOP_FAILED, "the disks' interrupts could not be repeated");
 		return -EIO;
 	}
 	return expect_paused(deadline_ns, reasons);
@@ -222,14 +223,14 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 
 	f->state_fd = slots_memfd("cprshim-devices");
 	if (f->state_fd < 0) {
-		reasons_add(reasons, "no memory for the device state: %s", strerror(-f->state_fd));
+		reasons_add(reasons, BLOCKER_STATE_SAVE, "no memory for the device state: %s", strerror(-f->state_fd));
 		return f->state_fd;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->state_fd);
 	f->saved = true;
 	to_first_directory(true);
 	if (qmp_do(&qmp_private, "xen-save-devices-state", json_pack("{s:s}", "filename", path), deadline_ns, error)) {
-		reasons_add(reasons, "the device state could not be saved: %s", error);
+		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
 		/*
 		 * A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand
 		 * there.
@@ -240,7 +241,8 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 	}
 	vm_mark(JOURNAL_SAVED);
 	if (fault_at("save")) {
-		reasons_add(reasons, "the device state could not be saved: as asked for by CPRSHIM_FAULT");
+		reasons_add(reasons, BLOCKER_STATE_SAVE,
+			    "the device state could not be saved: as asked for by CPRSHIM_FAULT");
 		return -EIO;
 	}
 	int rc = expect_paused(deadline_ns, reasons);

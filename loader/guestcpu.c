@@ -48,7 +48,7 @@ uint32_t guestcpu_page_bits(void)
 void guestcpu_check(const char *target, struct reasons *reasons)
 {
 	if ((!strcmp(target, "aarch64") || !strcmp(target, "arm")) && !real_symbol("target_page"))
-		reasons_add(reasons,
+		reasons_add(reasons, BLOCKER_ARM_PAGE_SIZE,
 			    "this QEMU does not export the size of the guest's pages, which an update needs on Arm");
 }
 

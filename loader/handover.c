@@ -352,9 +352,8 @@ static int check_packets(const struct plan *plan, struct reasons *reasons)
 
 		if (!plan_has_packets(p) || session_is_between(p->it.fd))
 			continue;
-		reasons_add(reasons,
-			    "network back end %s: its peer does not read, and half a packet was sent: try again",
-			    p->netdev);
+		reasons_add(reasons, BLOCKER_NETWORK_PEER,
+			    "network back end %s: its peer does not read, and half a packet was sent", p->netdev);
 		return -EAGAIN;
 	}
 	return 0;
@@ -391,7 +390,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	if (!rc)
 		rc = set_guardian(h);
 	if (rc)
-		reasons_add(reasons, "the state could not be written: %s", strerror(-rc));
+		reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be written: %s", strerror(-rc));
 	return rc;
 }
 

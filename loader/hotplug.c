@@ -199,9 +199,8 @@ static void new_one(const char *line, size_t len, void *opaque)
 	struct entity e;
 
 	if (!parse(line, len, &e) || !is_known_new(c, &e))
-		reasons_add(c->reasons,
-			    "%.*s was added after the start, but it is not known how: add it through a QMP socket",
-			    (int)len, line);
+		reasons_add(c->reasons, BLOCKER_ADDED_UNKNOWN,
+			    "%.*s was added after the start, but it is not known how", (int)len, line);
 }
 
 static void gone_one(const char *line, size_t len, void *opaque)
@@ -210,7 +209,7 @@ static void gone_one(const char *line, size_t len, void *opaque)
 	struct entity e;
 
 	if (!parse(line, len, &e) || !is_known_gone(c, &e))
-		reasons_add(c->reasons, "%.*s was removed or changed after the start: that cannot be handed over yet",
+		reasons_add(c->reasons, BLOCKER_REMOVED_UNKNOWN, "%.*s was removed or changed after the start",
 			    (int)len, line);
 }
 
@@ -224,12 +223,10 @@ static void check_device(const char *line, size_t len, void *opaque)
 		return;
 	const struct change *how = added(c, "device", e.id);
 	if (changes_is_unplugging(e.id))
-		reasons_add(c->reasons, "unplugging device %s is pending: wait until the guest has let it go", e.id);
+		reasons_add(c->reasons, BLOCKER_UNPLUG_PENDING, "unplugging device %s is pending", e.id);
 	if (changes_was_deleted(e.id) && (!how || !how->here))
-		reasons_add(
-			c->reasons,
-			"device %s was removed and added again, but it is not known how: add it through a QMP socket",
-			e.id);
+		reasons_add(c->reasons, BLOCKER_ADDED_UNKNOWN,
+			    "device %s was removed and added again, but it is not known how", e.id);
 }
 
 /* What is written in a command as an option of the command line, for the rules about those. */
@@ -245,20 +242,18 @@ static void check_rules(const struct change *change, struct reasons *reasons)
 	if (text && !strcmp(change->kind, "character device")) {
 		optvalue_type(text, value, sizeof(value));
 		if (!strcmp(value, "pty"))
-			reasons_add(reasons,
-				    "character device %s is a pty that was added after the start: use a socket",
-				    change->id);
+			reasons_add(reasons, BLOCKER_HOTPLUG_PTY,
+				    "character device %s is a pty that was added after the start", change->id);
 		if (optvalue_get(text, "in", value, sizeof(value)) ||
 		    optvalue_get(text, "input-path", value, sizeof(value)))
-			reasons_add(reasons, "character device %s reads a file since after the start: use a socket",
-				    change->id);
+			reasons_add(reasons, BLOCKER_HOTPLUG_INPUT_FILE,
+				    "character device %s reads a file since after the start", change->id);
 	}
 	if (text && !strcmp(change->kind, "network") &&
 	    (optvalue_get(text, "helper", value, sizeof(value)) ||
 	     (optvalue_get(text, "type", value, sizeof(value)) && !strcmp(value, "bridge"))))
-		reasons_add(reasons,
-			    "network %s was added after the start by a bridge helper: that cannot be handed over",
-			    change->id);
+		reasons_add(reasons, BLOCKER_HOTPLUG_BRIDGE_HELPER,
+			    "network %s was added after the start by a bridge helper", change->id);
 	for (size_t i = 0; text && i < sizeof(options) / sizeof(options[0]); i++)
 		if (!strcmp(options[i][0], change->kind))
 			refused_option(options[i][1], text, reasons);
@@ -306,9 +301,8 @@ static void check_added(struct comparison *c, uint64_t deadline)
 		}
 		if (change->gone) {
 			reasons_add(
-				c->reasons,
-				"%s %s was removed, but it is there: something still needs it, or it was added again "
-				"through a monitor that is not watched",
+				c->reasons, BLOCKER_REMOVED_UNKNOWN,
+				"%s %s was removed, but it is there: something still needs it, or it was added again through a monitor that is not watched",
 				change->kind, change->id);
 			continue;
 		}
@@ -316,16 +310,16 @@ static void check_added(struct comparison *c, uint64_t deadline)
 			changes_remove(change->kind, change->id);
 		if (change->altered)
 			reasons_add(
-				c->reasons,
-				"%s %s was added after the start, and a snapshot or job has changed block nodes since: "
-				"that cannot be handed over yet",
+				c->reasons, BLOCKER_BLOCK_GRAPH_CHANGED,
+				"%s %s was added after the start, and a snapshot or job has changed block nodes since",
 				change->kind, change->id);
 		check_rules(change, c->reasons);
 		char *exact = placement_pin(change, deadline);
 		if (exact)
 			changes_set_command(change, exact);
 		else
-			reasons_add(c->reasons, "it could not be found out where %s %s lies", change->kind, change->id);
+			reasons_add(c->reasons, BLOCKER_PLACE_UNKNOWN, "it could not be found out where %s %s lies",
+				    change->kind, change->id);
 		free(exact);
 	}
 }
@@ -339,8 +333,9 @@ static void check_references(struct reasons *reasons)
 	size_t at = 1;
 
 	while (argv && (at = made_dangling(argv, changes_is_removed, at, &user, &missing, id, sizeof(id))))
-		reasons_add(reasons, "%s %s was removed after the start, but -%s on the command line needs it", missing,
-			    id, user);
+		reasons_add(reasons, BLOCKER_REMOVED_NEEDED,
+			    "%s %s was removed after the start, but -%s on the command line needs it", missing, id,
+			    user);
 	free(argv);
 }
 
@@ -359,7 +354,7 @@ void hotplug_check(uint64_t deadline_ns, struct reasons *reasons)
 	if (c.before)
 		values_check(c.before, deadline_ns, &found);
 	if (!c.before || !c.now || changes_copy(&c.known, &c.known_count)) {
-		reasons_add(reasons, "QEMU's devices could not be listed");
+		reasons_add(reasons, BLOCKER_NOT_TOLD, "QEMU's devices could not be listed");
 		free((void *)c.now);
 		return;
 	}
@@ -429,7 +424,7 @@ int hotplug_replay(uint64_t deadline_ns, char *error, struct reasons *warnings)
 	}
 	for (size_t i = 0; i < n; i++)
 		if (list[i].what == CHANGE_VALUE && *list[i].command && run(&list[i], deadline_ns, why))
-			reasons_add(warnings, "%s %s was not set again: %s", list[i].kind, list[i].id, why);
+			reasons_note(warnings, "%s %s was not set again: %s", list[i].kind, list[i].id, why);
 	changes_free(list, n);
 	return rc;
 }

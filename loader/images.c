@@ -97,11 +97,12 @@ int images_check_inactive(uint64_t deadline_ns, struct reasons *reasons)
 	size_t i;
 
 	if (!list)
-		reasons_add(reasons, "the block nodes could not be listed: %s", error);
+		reasons_add(reasons, BLOCKER_IMAGES_HELD, "the block nodes could not be listed: %s", error);
 	json_array_foreach(list, i, node) {
 		if (!json_is_true(json_object_get(node, "active")))
 			continue;
-		reasons_add(reasons, "%s could not be written back", json_string_value(json_object_get(node, "file")));
+		reasons_add(reasons, BLOCKER_IMAGES_HELD, "%s could not be written back",
+			    json_string_value(json_object_get(node, "file")));
 		rc = -EIO;
 	}
 	json_decref(list);

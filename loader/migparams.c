@@ -54,8 +54,8 @@ static void set_capability(json_t *item, uint64_t deadline, struct reasons *warn
 
 	if (qmp_do(&qmp_private, "migrate-set-capabilities", json_pack("{s:[O]}", "capabilities", item), deadline,
 		   error))
-		reasons_add(warnings, "migration capability %s was not restored: %s",
-			    json_string_value(json_object_get(item, "capability")), error);
+		reasons_note(warnings, "migration capability %s was not restored: %s",
+			     json_string_value(json_object_get(item, "capability")), error);
 }
 
 static void restore_capabilities(const json_t *want, uint64_t deadline, struct reasons *warnings)
@@ -87,7 +87,7 @@ static void restore_parameters(json_t *want, uint64_t deadline, struct reasons *
 		if (!known || json_equal(known, value))
 			continue;
 		if (qmp_do(&qmp_private, "migrate-set-parameters", json_pack("{s:O}", name, value), deadline, error))
-			reasons_add(warnings, "migration parameter %s was not restored: %s", name, error);
+			reasons_note(warnings, "migration parameter %s was not restored: %s", name, error);
 	}
 	json_decref(have);
 }

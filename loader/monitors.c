@@ -176,8 +176,8 @@ void monitors_hand_over(struct reasons *warnings)
 			continue;
 		int rc = p->kind == FDKIND_LISTENER ? decoy_switch(&p->decoy) : hand_monitor_over(p);
 		if (rc) {
-			reasons_add(warnings, "the client on descriptor %d was dropped: %s", p->decoy.number,
-				    strerror(-rc));
+			reasons_note(warnings, "the client on descriptor %d was dropped: %s", p->decoy.number,
+				     strerror(-rc));
 			shutdown(p->decoy.real, SHUT_RDWR);
 			decoy_switch(&p->decoy);
 		}

@@ -91,13 +91,13 @@ void ondisk_check(const struct plan *plan, struct reasons *reasons)
 		if (!must_be_there(&plan->fds[i]) || !is_elsewhere(it, &path, &gone))
 			continue;
 		if (!can_be_held(it))
-			reasons_add(reasons,
-				    gone ? "%s is open, but not found any more: the new QEMU could not open it"
+			reasons_add(reasons, BLOCKER_FILE_GONE,
+				    gone ? "%s is open, but not found any more"
 					 : "%s is another file now than the one that is open",
 				    path);
 		else if (is_ambiguous(plan, it))
-			reasons_add(reasons,
-				    "%s was opened again after it was renamed or deleted: close one of the two", path);
+			reasons_add(reasons, BLOCKER_FILE_TWICE, "%s was opened again after it was renamed or deleted",
+				    path);
 	}
 }
 
@@ -120,7 +120,7 @@ int ondisk_hold(const struct plan *plan, struct reasons *warnings)
 		if (!must_be_there(&plan->fds[i]) || !is_elsewhere(it, &path, &gone))
 			continue;
 		rc = moved_hold(path, it->fd);
-		reasons_add(
+		reasons_note(
 			warnings,
 			gone ? "%s was renamed or deleted; the guest keeps it, but its next start will not find it"
 			     : "%s is another file by now; the guest keeps the one that it has, until its next start",

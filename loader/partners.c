@@ -108,18 +108,15 @@ static void plan_vhost_user(struct planned *p, struct reasons *blockers)
 	p->partner = true;
 	p->action = PLAN_CLOSE;
 	if (!was_connected(p, path)) {
-		reasons_add(blockers,
-			    "descriptor %d: a vhost-user back end that QEMU did not connect to by a path cannot be "
-			    "connected to anew",
-			    p->it.fd);
+		reasons_add(blockers, BLOCKER_VHOST_USER,
+			    "descriptor %d: a vhost-user back end that QEMU did not connect to by a path", p->it.fd);
 		p->action = PLAN_BLOCK;
 	} else if (fstatat(vm.cwd_fd, path, &st, 0) || !S_ISSOCK(st.st_mode)) {
-		reasons_add(blockers, "the socket %s of a vhost-user back end is gone: a new QEMU could not connect",
-			    path);
+		reasons_add(blockers, BLOCKER_VHOST_USER_LOST,
+			    "the socket %s of a vhost-user back end is gone: a new QEMU could not connect", path);
 	} else if (!is_known_to_return(p->it.fd) && !reconnects(path)) {
-		reasons_add(blockers,
-			    "the vhost-user back end at %s is not known to take another client when this one leaves: "
-			    "if it does, say so by reconnect=1 on its character device",
+		reasons_add(blockers, BLOCKER_VHOST_USER_RETURN,
+			    "the vhost-user back end at %s is not known to take another client when this one leaves",
 			    path);
 	}
 }
@@ -148,8 +145,9 @@ static size_t count_vhost_user(const char *parent, const json_t *chardevs, uint6
 			if (!json_equal(json_object_get(dev, "label"), label) || !name ||
 			    strncmp(name, "disconnected:", 13) != 0)
 				continue;
-			reasons_add(blockers, "%s has lost its vhost-user back end (character device %s): start it",
-				    path, json_string_value(label));
+			reasons_add(blockers, BLOCKER_VHOST_USER_LOST,
+				    "%s has lost its vhost-user back end (character device %s)", path,
+				    json_string_value(label));
 			count--;
 		}
 		json_decref(label);
@@ -165,10 +163,8 @@ static void plan_tpm(struct plan *plan, struct planned *control, struct reasons 
 	path_of(&control->it, path);
 	control->partner = true;
 	if (!was_connected(control, path)) {
-		reasons_add(blockers,
-			    "descriptor %d: a TPM emulator that QEMU did not connect to by a path cannot be "
-			    "handed over",
-			    control->it.fd);
+		reasons_add(blockers, BLOCKER_TPM_UNKNOWN,
+			    "descriptor %d: a TPM emulator that QEMU did not connect to by a path", control->it.fd);
 		control->action = PLAN_BLOCK;
 		return;
 	}
@@ -199,9 +195,9 @@ static void check_tpms(const struct plan *plan, uint64_t deadline, struct reason
 	size_t count = json_array_size(list), found = count_channels(plan);
 
 	if (found < count)
-		reasons_add(blockers,
-			    "%zu of %zu TPMs have lost their emulator, or it is none that is known: restart the VM",
-			    count - found, count);
+		reasons_add(blockers, BLOCKER_TPM_LOST,
+			    "%zu of %zu TPMs have lost their emulator, or it is none that is known", count - found,
+			    count);
 	json_decref(list);
 }
 
@@ -232,6 +228,7 @@ void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_
 	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++)
 		devices += count_vhost_user(parents[i], chardevs, deadline_ns, blockers);
 	if (devices != found)
-		reasons_add(blockers, "there are %zu vhost-user devices with a back end, but %zu such connections",
-			    devices, found);
+		reasons_add(blockers, BLOCKER_VHOST_USER,
+			    "there are %zu vhost-user devices with a back end, but %zu such connections", devices,
+			    found);
 }

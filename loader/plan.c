@@ -140,8 +140,7 @@ static void check_listeners(const struct plan *plan, struct reasons *blockers)
 		    !vm.started_seq || p->it.rec.seq < vm.started_seq)
 			continue;
 		address_text(p->it.fd, false, text, sizeof(text));
-		reasons_add(blockers,
-			    "descriptor %d listens at %s since after the start (an NBD server, VNC?): stop it",
+		reasons_add(blockers, BLOCKER_LISTENER_LATE, "descriptor %d listens at %s since after the start",
 			    p->it.fd, *text ? text : p->it.link);
 	}
 }
@@ -175,10 +174,8 @@ static enum plan_action plan_connection(struct planned *p, const json_t *chardev
 	}
 	p->chardev = plan_is_connected(p->it.fd, chardevs);
 	if (!p->chardev && nbdpeer_ends(decoy_real(p->it.fd)))
-		reasons_add(
-			blockers,
-			"descriptor %d is a disk of a qemu-nbd that ends with its client: start it with --persistent",
-			p->it.fd);
+		reasons_add(blockers, BLOCKER_NBD_CLIENT,
+			    "descriptor %d is a disk of a qemu-nbd that ends with its client", p->it.fd);
 	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 }
 
@@ -206,14 +203,14 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	}
 	if (it->rec.flags & FDREC_SCM) {
 		/* hw/virtio/vhost-user.c:vhost_user_get_inflight_fd */
-		reasons_add(
-			blockers,
-			session_protocol(it->rec.parent) == SESSION_VHOST_USER
-				? "descriptor %d (%s): a vhost-user back end that keeps its unfinished requests in "
-				  "memory of its own (inflight) cannot be connected to anew yet"
-				: "descriptor %d (%s) was passed in by a monitor's client: that cannot be handed over "
-				  "yet",
-			it->fd, it->link);
+		if (session_protocol(it->rec.parent) == SESSION_VHOST_USER)
+			reasons_add(
+				blockers, BLOCKER_VHOST_USER,
+				"descriptor %d (%s): a vhost-user back end that keeps its unfinished requests in memory of its own (inflight)",
+				it->fd, it->link);
+		else
+			reasons_add(blockers, BLOCKER_DESCRIPTOR_RECEIVED,
+				    "descriptor %d (%s) was passed in by a monitor's client", it->fd, it->link);
 		return PLAN_BLOCK;
 	}
 	switch (it->kind) {
@@ -232,10 +229,10 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_PIPE:
 		return plan_pipe(p);
 	case FDKIND_VHOST:
-		reasons_add(blockers, "descriptor %d (%s): vhost devices cannot be handed over yet", it->fd, it->link);
+		reasons_add(blockers, BLOCKER_VHOST, "descriptor %d (%s) is a vhost device", it->fd, it->link);
 		return PLAN_BLOCK;
 	case FDKIND_VFIO:
-		reasons_add(blockers, "descriptor %d (%s): VFIO devices cannot be handed over yet", it->fd, it->link);
+		reasons_add(blockers, BLOCKER_VFIO, "descriptor %d (%s) is a VFIO device", it->fd, it->link);
 		return PLAN_BLOCK;
 	case FDKIND_SOCKET:
 		return is_forwarded_port(it) ? PLAN_PRESERVE : PLAN_CLOSE;
@@ -281,9 +278,8 @@ static void check_fdsets(const json_t *fdsets, struct reasons *blockers)
 
 	json_array_foreach(fdsets, i, set)
 		if (!json_array_size(json_object_get(set, "fds")))
-			reasons_add(blockers,
-				    "descriptor set %" JSON_INTEGER_FORMAT
-				    " is in use, but has no member any more: the new QEMU could not open it",
+			reasons_add(blockers, BLOCKER_FDSET_EMPTY,
+				    "descriptor set %" JSON_INTEGER_FORMAT " is in use, but has no member any more",
 				    json_integer_value(json_object_get(set, "fdset-id")));
 }
 
@@ -327,9 +323,8 @@ void plan_check_version(const struct plan *plan, const char *version, struct rea
 
 			if (!strcmp(netdev->name, plan->fds[i].netdev) && strcmp(netdev->type, "stream") != 0 &&
 			    plan->fds[i].it.kind != FDKIND_SOCKET)
-				reasons_add(reasons,
-					    "network back end %s: QEMU %s would not notice its connection: use -netdev "
-					    "stream, or dgram with addresses",
+				reasons_add(reasons, BLOCKER_NETWORK_SESSION,
+					    "network back end %s: QEMU %s would not notice its connection",
 					    netdev->name, version);
 		}
 }
@@ -353,11 +348,12 @@ static void check_netdev(const struct plan *plan, const struct netdev *netdev, s
 			continue;
 		found = true;
 		if (plan_has_packets(p) && session_is_broken(p->it.fd))
-			reasons_add(blockers, "network back end %s: what came over its connection is not known",
-				    netdev->name);
+			reasons_add(blockers, BLOCKER_NETWORK_SESSION,
+				    "network back end %s: what came over its connection is not known", netdev->name);
 	}
 	if (!found && unclaimed)
-		reasons_add(blockers, "network back end %s (%s): its socket is not known", netdev->name, netdev->info);
+		reasons_add(blockers, BLOCKER_NETWORK_SESSION, "network back end %s (%s): its socket is not known",
+			    netdev->name, netdev->info);
 }
 
 /* QEMU may name a peer that is gone; where no socket is left over, none is lost. */
@@ -458,17 +454,18 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
 		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4) || !strcmp(name, "udp"))
 			connected++;
 		if (!strncmp(name, "telnet:", 7) || !strncmp(name, "websocket:", 10))
-			reasons_add(blockers, "character device %s (%s) has a session that cannot be handed over",
-				    label, name);
+			reasons_add(blockers, BLOCKER_CHARDEV_SESSION,
+				    "character device %s (%s) has a session that cannot be handed over", label, name);
 		if (!strcmp(label, "gdb") && (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4)))
-			reasons_add(blockers, "a debugger is connected to the gdbstub: detach it");
+			reasons_add(blockers, BLOCKER_DEBUGGER, "a debugger is connected to the gdbstub");
 	}
 	for (i = 0; i < plan->count; i++)
 		found += plan->fds[i].chardev &&
 			 (plan->fds[i].it.kind == FDKIND_CLIENT || plan->fds[i].it.kind == FDKIND_CONNECTION);
 	if (found < connected)
-		reasons_add(blockers, "%zu character devices are connected, but only %zu of their sockets are known",
-			    connected, found);
+		reasons_add(blockers, BLOCKER_CHARDEV_UNKNOWN,
+			    "%zu character devices are connected, but only %zu of their sockets are known", connected,
+			    found);
 }
 
 /* Whoever connects anew is made anew: the order no longer tells which of two connections to one server is whose. */
@@ -481,10 +478,10 @@ static void check_twins(const struct plan *plan, struct reasons *blockers)
 			if (a->it.kind == FDKIND_CONNECTION && b->it.kind == FDKIND_CONNECTION && a->chardev &&
 			    b->chardev && a->it.rec.detail_len && a->it.rec.detail_len == b->it.rec.detail_len &&
 			    !memcmp(a->it.rec.detail, b->it.rec.detail, a->it.rec.detail_len))
-				reasons_add(blockers,
-					    "descriptors %d and %d are connected to the same server, by character "
-					    "devices with reconnect=: which is whose is not known",
-					    b->it.fd, a->it.fd);
+				reasons_add(
+					blockers, BLOCKER_CHARDEV_RECONNECT,
+					"descriptors %d and %d are connected to the same server, by character devices with reconnect=",
+					b->it.fd, a->it.fd);
 		}
 }
 
@@ -534,7 +531,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	check_twins(ret, blockers);
 	check_netdevs(ret, blockers);
 	if (table_why_incomplete())
-		reasons_add(blockers, "%s", table_why_incomplete());
+		reasons_add(blockers, BLOCKER_TABLE_INCOMPLETE, "%s", table_why_incomplete());
 	return 0;
 }
 

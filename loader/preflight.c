@@ -34,7 +34,7 @@ static json_t *query(const char *command, uint64_t deadline, struct reasons *rea
 	json_t *answer = qmp_command(&qmp_private, command, NULL, deadline, error);
 
 	if (!answer)
-		reasons_add(reasons, "%s failed: %s", command, error);
+		reasons_add(reasons, BLOCKER_NOT_TOLD, "%s failed: %s", command, error);
 	return answer;
 }
 
@@ -45,8 +45,8 @@ static void check_run_state(bool *ret_running, uint64_t deadline, struct reasons
 
 	*ret_running = status && !strcmp(status, "running");
 	if (status && !*ret_running && strcmp(status, "paused") != 0)
-		reasons_add(reasons, "the guest is in state \"%s\": only running and paused guests can be updated",
-			    status);
+		reasons_add(reasons, BLOCKER_RUN_STATE,
+			    "the guest is in state \"%s\": only running and paused guests can be updated", status);
 	json_decref(answer);
 }
 
@@ -58,10 +58,10 @@ static void check_migration(uint64_t deadline, struct reasons *reasons)
 	size_t i;
 
 	json_array_foreach(list, i, text)
-		reasons_add(reasons, "QEMU: %s", json_string_value(text));
+		reasons_add(reasons, BLOCKER_NOT_MIGRATABLE, "QEMU: %s", json_string_value(text));
 	if (status && (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "postcopy-active") ||
 		       !strcmp(status, "device") || !strcmp(status, "pre-switchover")))
-		reasons_add(reasons, "a migration is under way (%s)", status);
+		reasons_add(reasons, BLOCKER_MIGRATION, "a migration is under way (%s)", status);
 	json_decref(answer);
 }
 
@@ -72,13 +72,13 @@ static void check_jobs(uint64_t deadline, struct reasons *reasons)
 	size_t i;
 
 	json_array_foreach(answer, i, item)
-		reasons_add(reasons, "job \"%s\" (%s) is running: wait for it or cancel it",
+		reasons_add(reasons, BLOCKER_JOB, "job \"%s\" (%s) is running",
 			    json_string_value(json_object_get(item, "id")),
 			    json_string_value(json_object_get(item, "type")));
 	json_decref(answer);
 	answer = query("query-block-exports", deadline, reasons);
 	json_array_foreach(answer, i, item)
-		reasons_add(reasons, "block export \"%s\" is served by this process: remove it first",
+		reasons_add(reasons, BLOCKER_EXPORT, "block export \"%s\" is served by this process",
 			    json_string_value(json_object_get(item, "id")));
 	json_decref(answer);
 }
@@ -92,7 +92,7 @@ static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
 	json_array_foreach(answer, i, node)
 		json_array_foreach(json_object_get(node, "dirty-bitmaps"), j, bitmap)
 			if (!json_is_true(json_object_get(bitmap, "persistent")))
-				reasons_add(reasons,
+				reasons_add(reasons, BLOCKER_BITMAP_NOT_PERSISTENT,
 					    "dirty bitmap \"%s\" on \"%s\" is not persistent and would be lost",
 					    json_string_value(json_object_get(bitmap, "name")),
 					    json_string_value(json_object_get(node, "node-name")));
@@ -103,9 +103,8 @@ static void check_bitmaps(uint64_t deadline, struct reasons *reasons)
 static void check_capabilities(struct reasons *reasons)
 {
 	if (geteuid() && vm_process_status("CapPrm", 16) & ~vm_process_status("CapAmb", 16))
-		reasons_add(
-			reasons,
-			"this process has capabilities that an exec would take from it: make them ambient, or drop them");
+		reasons_add(reasons, BLOCKER_CAPABILITIES_LOST,
+			    "this process has capabilities that an exec would take from it");
 }
 
 /** preflight_chardevs() - answer of query-chardev, a new reference, or NULL */
@@ -153,9 +152,7 @@ int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reas
 		json_decref(fdsets);
 		bool good = !rc && !reasons_any(&found);
 		if (good || rc || tries == PLAN_TRIES) {
-			for (size_t i = 0; i < json_array_size(found.list); i++)
-				reasons_add(reasons, "%s", json_string_value(json_array_get(found.list, i)));
-			reasons_free(&found);
+			reasons_move(reasons, &found);
 			return rc;
 		}
 		reasons_free(&found);
@@ -177,11 +174,11 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 
 	*plan = (struct plan){ .fds = NULL };
 	if (!vm.machine[0] || !vm.entities) {
-		reasons_add(reasons, "QEMU has not finished starting");
+		reasons_add(reasons, BLOCKER_NOT_STARTED, "QEMU has not finished starting");
 		return -EAGAIN;
 	}
 	if (table_why_incomplete())
-		reasons_add(reasons, "%s", table_why_incomplete());
+		reasons_add(reasons, BLOCKER_TABLE_INCOMPLETE, "%s", table_why_incomplete());
 	refused_options(vm.argv, reasons);
 	check_run_state(ret_running, deadline, reasons);
 	check_migration(deadline, reasons);
@@ -193,7 +190,7 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	int rc = preflight_plan(plan, deadline, reasons);
 	ondisk_check(plan, reasons);
 	if (rc)
-		reasons_add(reasons, "the descriptors could not be listed: %s", strerror(-rc));
+		reasons_add(reasons, BLOCKER_NOT_TOLD, "the descriptors could not be listed: %s", strerror(-rc));
 	return rc;
 }
 
@@ -218,6 +215,7 @@ void preflight_flush(const struct plan *plan, struct reasons *reasons)
 		const struct planned *p = &plan->fds[i];
 
 		if (p->action == PLAN_REOPEN && is_image(&p->it) && fdatasync(p->it.fd))
-			reasons_add(reasons, "%s cannot be flushed: %s", p->it.link, strerror(errno));
+			reasons_add(reasons, BLOCKER_DIRTY_FLUSH, "%s cannot be flushed: %s", p->it.link,
+				    strerror(errno));
 	}
 }

@@ -103,7 +103,7 @@ void probe_answer(int fd, char *const argv[])
 static void check_owner(const char *path, const struct stat *st, struct reasons *reasons)
 {
 	if ((st->st_uid && st->st_uid != geteuid()) || st->st_mode & (S_IWGRP | S_IWOTH))
-		reasons_add(reasons, "%s can be changed by another user", path);
+		reasons_add(reasons, BLOCKER_BINARY_OWNER, "%s can be changed by another user", path);
 }
 
 /**
@@ -123,16 +123,17 @@ void probe_file(const char *path, int fd, bool command, struct reasons *reasons)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		reasons_add(reasons, "%s is not a regular file", path);
+		reasons_add(reasons, BLOCKER_BINARY_FILE, "%s is not a regular file", path);
 		return;
 	}
 	if (access(link, X_OK))
-		reasons_add(reasons, "%s is not executable", path);
+		reasons_add(reasons, BLOCKER_BINARY_FILE, "%s is not executable", path);
 	if (!command && (n < 0 || elffile_check(head, (size_t)n, &why)))
-		reasons_add(reasons, "%s %s", path, n < 0 ? "cannot be read" : why);
+		reasons_add(reasons, BLOCKER_BINARY_FILE, "%s %s", path, n < 0 ? "cannot be read" : why);
 	check_owner(path, &st, reasons);
 	if ((st.st_mode & (S_ISUID | S_ISGID)) || fgetxattr(fd, "security.capability", NULL, 0) > 0)
-		reasons_add(reasons, "%s gains privileges when it is started: libcprshim.so would not be loaded", path);
+		reasons_add(reasons, BLOCKER_BINARY_PRIVILEGED,
+			    "%s gains privileges when it is started: libcprshim.so would not be loaded", path);
 }
 
 /**
@@ -257,13 +258,13 @@ static void judge_answer(struct vm_binary *binary, pid_t child, const char *text
 	if (binary->start.how != START_COMMAND || sscanf(text, ANSWER, &pid, &added) != 2)
 		return;
 	if (pid != child)
-		reasons_add(reasons, "%s starts QEMU in another process: it must end in an exec of QEMU", binary->path);
+		reasons_add(reasons, BLOCKER_BINARY_OTHER_PROCESS, "%s starts QEMU in another process", binary->path);
 	text += strlen(text) + 1;
 	snprintf(binary->path, sizeof(binary->path), "%s", text);
 	if (!stat(binary->path, &st))
 		check_owner(binary->path, &st, reasons);
 	if (added < 0)
-		reasons_add(reasons,
+		reasons_add(reasons, BLOCKER_BINARY_ARGUMENTS,
 			    "the command that starts %s does not give it its own arguments, unchanged and last",
 			    binary->path);
 	char **list = calloc((size_t)(added > 0 ? added : 0) + 2, sizeof(*list));
@@ -317,14 +318,15 @@ static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uin
 	const char *name = json_string_value(json_object_get(arch, "arch"));
 
 	if (!version || !name || !machines) {
-		reasons_add(reasons, "%s did not answer: %s", binary->path, error);
+		reasons_add(reasons, BLOCKER_BINARY_NO_QEMU, "%s did not answer: %s", binary->path, error);
 	} else {
 		take_version(binary, version);
 		if (strcmp(name, target) != 0)
-			reasons_add(reasons, "%s emulates %s, but the guest is %s", binary->path, name, target);
+			reasons_add(reasons, BLOCKER_BINARY_TARGET, "%s emulates %s, but the guest is %s", binary->path,
+				    name, target);
 		else if (!find_machine(machines, vm.machine))
-			reasons_add(reasons, "%s (QEMU %s) does not know the machine type %s", binary->path,
-				    binary->version, vm.machine);
+			reasons_add(reasons, BLOCKER_MACHINE_TYPE, "%s (QEMU %s) does not know the machine type %s",
+				    binary->path, binary->version, vm.machine);
 		else
 			check_guest(binary, target, find_machine(machines, vm.machine), reasons);
 	}
@@ -342,7 +344,7 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 
 	if (!shim_answered(child->answer, deadline, answer)) {
 		first_error(child->errors, text, sizeof(text));
-		reasons_add(reasons, "%s does not %s libcprshim.so%s%s", binary->path,
+		reasons_add(reasons, BLOCKER_BINARY_NO_SHIM, "%s does not %s libcprshim.so%s%s", binary->path,
 			    binary->start.how == START_COMMAND
 				    ? "end in a QEMU, with its environment and descriptors kept, that starts with"
 				    : "start as a QEMU with",
@@ -354,7 +356,8 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 		return;
 	if (qmp_handshake(&q, deadline)) {
 		first_error(child->errors, text, sizeof(text));
-		reasons_add(reasons, "%s does not answer as a QEMU%s%s", binary->path, *text ? ": " : "", text);
+		reasons_add(reasons, BLOCKER_BINARY_NO_QEMU, "%s does not answer as a QEMU%s%s", binary->path,
+			    *text ? ": " : "", text);
 	} else {
 		ask(binary, target, &q, deadline, reasons);
 	}
@@ -390,7 +393,7 @@ int probe_run(struct vm_binary *binary, const char *target, struct reasons *reas
 	child.qmp = pair[0];
 	child.answer = pipe[0];
 	if (rc) {
-		reasons_add(reasons, "%s cannot be started: %s", binary->path, strerror(-rc));
+		reasons_add(reasons, BLOCKER_PROBE_FAILED, "%s cannot be started: %s", binary->path, strerror(-rc));
 	} else {
 		converse(binary, target, &child, reasons);
 		kill(child.pid, SIGKILL);

@@ -108,16 +108,16 @@ int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64
 
 	json_decref(answer);
 	if (rc) {
-		reasons_add(reasons, "QEMU's list of RAM blocks is not understood");
+		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "QEMU's list of RAM blocks is not understood");
 		return -EIO;
 	}
 	find_copied(ret, *ret_count, deadline_ns);
 	if (ramblock_assign(ret, *ret_count, maps, mappings(maps), &why)) {
-		reasons_add(reasons, "RAM block %s is in no mapping that the shim knows", why);
+		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s is in no mapping that the shim knows", why);
 		return -EIO;
 	}
 	if (!agrees_with_qemu(ret, *ret_count, &why)) {
-		reasons_add(reasons, "RAM block %s is not where it was looked for", why);
+		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s is not where it was looked for", why);
 		return -EIO;
 	}
 	return 0;
@@ -129,10 +129,7 @@ void ramblocks_check(const struct ramblock *blocks, size_t count, struct reasons
 	/* A block that got no memfd of ours has made the table incomplete, which has a sentence of its own. */
 	for (size_t i = 0; !table_why_incomplete() && i < count; i++)
 		if (blocks[i].name[0] && blocks[i].fd < 0 && !blocks[i].copied)
-			reasons_add(
-				reasons,
-				"RAM block %s is a private mapping: its contents cannot be handed over; use share=on",
-				blocks[i].name);
+			reasons_add(reasons, BLOCKER_RAM_PRIVATE, "RAM block %s is a private mapping", blocks[i].name);
 }
 
 /**
@@ -163,13 +160,15 @@ static void compare(const struct cprstate *state, const struct ramblock *blocks,
 		const struct ramblock *have = ramblock_find(blocks, count, want->name);
 
 		if (!have || fault_at("ram"))
-			reasons_add(reasons, "the new QEMU has no RAM block %s", want->name);
+			reasons_add(reasons, BLOCKER_RAM_CHANGED, "the new QEMU has no RAM block %s", want->name);
 		else if (have->max != want->max)
-			reasons_add(reasons, "RAM block %s has %" PRIu64 " bytes in the new QEMU, but %" PRIu64 " here",
+			reasons_add(reasons, BLOCKER_RAM_CHANGED,
+				    "RAM block %s has %" PRIu64 " bytes in the new QEMU, but %" PRIu64 " here",
 				    want->name, have->max, want->max);
 	}
 	if (named > state->ram_count)
-		reasons_add(reasons, "the new QEMU has %zu RAM blocks, but here are %u", named, state->ram_count);
+		reasons_add(reasons, BLOCKER_RAM_CHANGED, "the new QEMU has %zu RAM blocks, but here are %u", named,
+			    state->ram_count);
 }
 
 static int match(const struct cprstate *state, struct ramblock *blocks, size_t *ret_count, uint64_t deadline_ns,
@@ -217,13 +216,14 @@ int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct r
 		else if (pread(want->fd, (void *)have->host, have->max, (off_t)want->offset) != (ssize_t)have->max)
 			rc = -EIO;
 		if (rc) {
-			reasons_add(reasons, "RAM block %s could not be mapped: %s", want->name, strerror(-rc));
+			reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s could not be mapped: %s", want->name,
+				    strerror(-rc));
 			return -EIO;
 		}
 	}
 	int rc = ram_settle();
 	if (rc)
-		reasons_add(reasons, "the memory could not be mapped: %s", strerror(-rc));
+		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "the memory could not be mapped: %s", strerror(-rc));
 	return rc;
 }
 

@@ -15,7 +15,7 @@
 
 #define NETWORK "netdev nic net"
 /* Devices without a VMStateDescription; those that QEMU itself calls non-migratable are found by query-migrate. */
-#define NO_STATE     "this QEMU does not save the state of that device: start the VM without it"
+#define NO_STATE     "this QEMU does not save the state of that device"
 #define CONFIDENTIAL "the memory of a confidential guest belongs to the program that started it"
 #define CHARACTER    "chardev serial parallel monitor"
 
@@ -25,7 +25,8 @@
  * @type:    what they make: a name, the beginning of a name and "*", or ANY
  * @key:     further condition: this key has this value; NULL for none
  * @value:   "on" stands for all that QEMU takes for it
- * @why:     the sentence; NULL where what matches can be updated
+ * @blocker: what that is
+ * @what:    the sentence; NULL where what matches can be updated
  *
  * The first rule without a further condition is the last that is looked at.
  */
@@ -34,88 +35,105 @@ struct rule {
 	const char *type;
 	const char *key;
 	const char *value;
-	const char *why;
+	enum blocker blocker;
+	const char *what;
 };
 
 static const struct rule rules[] = {
-	{ "chroot", ANY, NULL, NULL, "-chroot hides the replacement: start the VM without it" },
-	{ "run-with", ANY, "chroot", ANY, "-run-with chroot= hides the replacement: start the VM without it" },
-	{ "runas", ANY, NULL, NULL,
-	  "-runas: what was opened as root could not be opened again: start the VM as that user" },
-	{ "run-with", ANY, "user", ANY,
-	  "-run-with user=: what was opened as root could not be opened again: start the VM as that user" },
-	{ "async-teardown", ANY, NULL, NULL,
-	  "-async-teardown: its helper would keep the old memory: start the VM without it" },
-	{ "run-with", ANY, "async-teardown", "on",
-	  "-run-with async-teardown=on: its helper would keep the old memory: start the VM without it" },
-	{ "sandbox", ANY, "spawn", "deny", "-sandbox spawn=deny forbids exec: start the VM with spawn=allow" },
-	{ "snapshot", ANY, NULL, NULL, "-snapshot: what was written since the start would be lost" },
-	{ "drive", ANY, "snapshot", "on", "a drive with snapshot=on would lose what was written since the start" },
-	{ "preconfig", ANY, NULL, NULL, "-preconfig: what was set by QMP before the machine was made would be lost" },
-	{ "readconfig", ANY, NULL, NULL,
-	  "-readconfig: what that file says cannot be adapted for the new QEMU yet: put it on the command line" },
-	{ "plugin", ANY, NULL, NULL, "-plugin: what a plugin has gathered would be lost: start the VM without it" },
-	{ "icount", ANY, "rr", "record", "-icount rr=record: the recording would begin anew and be overwritten" },
-	{ "icount", ANY, "rr", "replay", "-icount rr=replay: the replay would begin anew" },
-	{ "tpmdev", "passthrough", NULL, NULL, "-tpmdev passthrough: the host's TPM cannot be handed over: use swtpm" },
-	{ "audiodev", "wav", NULL, NULL, "-audiodev wav: the file would get a second header: use another back end" },
-	{ "qmp qmp-pretty", "stdio", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
-	{ "qmp qmp-pretty", "pty", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
-	{ "qmp qmp-pretty", "mon", NULL, NULL, "a QMP monitor on a terminal cannot be handed over: use a socket" },
-	{ CHARACTER, ANY, "tls-creds", ANY, "a TLS character device has a session that cannot be handed over" },
-	{ CHARACTER, ANY, "websocket", "on", "a websocket character device has a session that cannot be handed over" },
-	{ CHARACTER, "websocket", NULL, NULL, "a websocket character device has a session that cannot be handed over" },
-	{ CHARACTER, ANY, "telnet", "on", "a telnet character device has a session that cannot be handed over" },
-	{ CHARACTER, "telnet", NULL, NULL, "a telnet character device has a session that cannot be handed over" },
-	{ CHARACTER, ANY, "tn3270", "on", "a tn3270 character device has a session that cannot be handed over" },
-	{ CHARACTER, "parallel", NULL, NULL, "a port of the host's cannot be handed over yet" },
-	{ CHARACTER, "parport", NULL, NULL, "a port of the host's cannot be handed over yet" },
-	{ CHARACTER, "serial", NULL, NULL, "a port of the host's cannot be handed over yet" },
-	{ CHARACTER, "tty", NULL, NULL, "a port of the host's cannot be handed over yet" },
-	{ CHARACTER, "/dev/*", NULL, NULL, "a port of the host's cannot be handed over yet" },
-	{ CHARACTER, "braille", NULL, NULL, "a braille display's session cannot be handed over" },
-	{ NETWORK, ANY, "vhost", "on", "vhost network back ends cannot be handed over yet: use vhost=off" },
-	{ NETWORK, ANY, "vhostforce", "on", "vhost network back ends cannot be handed over yet: use vhost=off" },
-	{ NETWORK, ANY, "vhostfd", ANY, "vhost network back ends cannot be handed over yet: use vhost=off" },
-	{ NETWORK, ANY, "vhostfds", ANY, "vhost network back ends cannot be handed over yet: use vhost=off" },
-	{ NETWORK, "vhost-*", NULL, NULL, "vhost-user and vDPA network back ends cannot be handed over yet" },
-	{ "net", ANY, "helper", ANY, "-net with a bridge helper cannot be handed over: use -netdev or -nic" },
-	{ "net", "bridge", NULL, NULL, "-net with a bridge helper cannot be handed over: use -netdev or -nic" },
-	{ NETWORK, "user", "smb", ANY,
-	  "a user network's smb= has a server that QEMU started: start the VM without it" },
-	{ NETWORK, "passt", NULL, NULL,
-	  "passt would end with the old QEMU, which started it: start passt yourself and use -netdev stream" },
-	{ NETWORK, "vde", NULL, NULL, "a network over VDE would lose its switch: use a tap or -netdev stream" },
-	{ NETWORK, "l2tpv3", NULL, NULL, "a network over L2TPv3 cannot be handed over yet: use a tap" },
-	{ NETWORK, "netmap", NULL, NULL, "a network over netmap cannot be handed over yet: use a tap" },
-	{ NETWORK, "af-xdp", NULL, NULL, "a network over AF_XDP cannot be handed over yet: use a tap" },
-	{ "device", "vhost-user-blk*", NULL, NULL, NULL }, /* loader/partners.c */
-	{ "device", "vhost-user-fs*", NULL, NULL,
-	  "vhost-user-fs: the files that virtiofsd has open for the guest would be lost: unmount it and unplug it" },
-	{ "device", "vhost-user-*", NULL, NULL, "a vhost-user device that is no disk cannot be handed over yet" },
-	{ "device", "vhost-*", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
-	{ "device", "vfio-*", NULL, NULL, "VFIO devices cannot be handed over yet" },
-	{ "device", "ivshmem-doorbell", NULL, NULL, "ivshmem-doorbell: its server would see a new peer" },
-	{ "device", "usb-host", NULL, NULL, "usb-host: the guest would see the device unplugged" },
-	{ "device", "adlib", NULL, NULL, NO_STATE },
-	{ "device", "ati-vga", NULL, NULL, NO_STATE },
-	{ "device", "ccid-card-emulated", NULL, NULL, NO_STATE },
-	{ "device", "cxl-*", NULL, NULL, NO_STATE },
-	{ "device", "edu", NULL, NULL, NO_STATE },
-	{ "device", "hv-balloon", NULL, NULL, NO_STATE },
-	{ "device", "pvrdma", NULL, NULL, NO_STATE },
-	{ "device", "virtio-pmem*", NULL, NULL, NO_STATE },
-	{ "object", "sev-guest", NULL, NULL, CONFIDENTIAL },
-	{ "object", "sev-snp-guest", NULL, NULL, CONFIDENTIAL },
-	{ "object", "tdx-guest", NULL, NULL, CONFIDENTIAL },
-	{ "object", "filter-dump", NULL, NULL,
-	  "filter-dump: the file would get a second header: start the VM without it" },
-	{ "object", "memory-backend-epc", NULL, NULL,
+	{ "chroot", ANY, NULL, NULL, BLOCKER_CHROOT, "-chroot hides the replacement" },
+	{ "run-with", ANY, "chroot", ANY, BLOCKER_CHROOT, "-run-with chroot= hides the replacement" },
+	{ "runas", ANY, NULL, NULL, BLOCKER_RUNAS, "-runas: what was opened as root could not be opened again" },
+	{ "run-with", ANY, "user", ANY, BLOCKER_RUNAS,
+	  "-run-with user=: what was opened as root could not be opened again" },
+	{ "async-teardown", ANY, NULL, NULL, BLOCKER_ASYNC_TEARDOWN,
+	  "-async-teardown: its helper would keep the old memory" },
+	{ "run-with", ANY, "async-teardown", "on", BLOCKER_ASYNC_TEARDOWN,
+	  "-run-with async-teardown=on: its helper would keep the old memory" },
+	{ "sandbox", ANY, "spawn", "deny", BLOCKER_SANDBOX, "-sandbox spawn=deny forbids exec" },
+	{ "snapshot", ANY, NULL, NULL, BLOCKER_SNAPSHOT_OPTION,
+	  "-snapshot: what was written since the start would be lost" },
+	{ "drive", ANY, "snapshot", "on", BLOCKER_SNAPSHOT_OPTION,
+	  "a drive with snapshot=on would lose what was written since the start" },
+	{ "preconfig", ANY, NULL, NULL, BLOCKER_PRECONFIG,
+	  "-preconfig: what was set by QMP before the machine was made would be lost" },
+	{ "readconfig", ANY, NULL, NULL, BLOCKER_READCONFIG,
+	  "-readconfig: what that file says cannot be adapted for the new QEMU yet" },
+	{ "plugin", ANY, NULL, NULL, BLOCKER_PLUGIN, "-plugin: what a plugin has gathered would be lost" },
+	{ "icount", ANY, "rr", "record", BLOCKER_ICOUNT_REPLAY,
+	  "-icount rr=record: the recording would begin anew and be overwritten" },
+	{ "icount", ANY, "rr", "replay", BLOCKER_ICOUNT_REPLAY, "-icount rr=replay: the replay would begin anew" },
+	{ "tpmdev", "passthrough", NULL, NULL, BLOCKER_TPM_PASSTHROUGH,
+	  "-tpmdev passthrough: the host's TPM cannot be handed over" },
+	{ "audiodev", "wav", NULL, NULL, BLOCKER_AUDIO_WAV, "-audiodev wav: the file would get a second header" },
+	{ "qmp qmp-pretty", "stdio", NULL, NULL, BLOCKER_QMP_TERMINAL,
+	  "a QMP monitor on a terminal cannot be handed over" },
+	{ "qmp qmp-pretty", "pty", NULL, NULL, BLOCKER_QMP_TERMINAL,
+	  "a QMP monitor on a terminal cannot be handed over" },
+	{ "qmp qmp-pretty", "mon", NULL, NULL, BLOCKER_QMP_TERMINAL,
+	  "a QMP monitor on a terminal cannot be handed over" },
+	{ CHARACTER, ANY, "tls-creds", ANY, BLOCKER_CHARDEV_SESSION,
+	  "a TLS character device has a session that cannot be handed over" },
+	{ CHARACTER, ANY, "websocket", "on", BLOCKER_CHARDEV_SESSION,
+	  "a websocket character device has a session that cannot be handed over" },
+	{ CHARACTER, "websocket", NULL, NULL, BLOCKER_CHARDEV_SESSION,
+	  "a websocket character device has a session that cannot be handed over" },
+	{ CHARACTER, ANY, "telnet", "on", BLOCKER_CHARDEV_SESSION,
+	  "a telnet character device has a session that cannot be handed over" },
+	{ CHARACTER, "telnet", NULL, NULL, BLOCKER_CHARDEV_SESSION,
+	  "a telnet character device has a session that cannot be handed over" },
+	{ CHARACTER, ANY, "tn3270", "on", BLOCKER_CHARDEV_SESSION,
+	  "a tn3270 character device has a session that cannot be handed over" },
+	{ CHARACTER, "parallel", NULL, NULL, BLOCKER_HOST_PORT, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "parport", NULL, NULL, BLOCKER_HOST_PORT, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "serial", NULL, NULL, BLOCKER_HOST_PORT, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "tty", NULL, NULL, BLOCKER_HOST_PORT, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "/dev/*", NULL, NULL, BLOCKER_HOST_PORT, "a port of the host's cannot be handed over yet" },
+	{ CHARACTER, "braille", NULL, NULL, BLOCKER_CHARDEV_SESSION,
+	  "a braille display's session cannot be handed over" },
+	{ NETWORK, ANY, "vhost", "on", BLOCKER_VHOST, "vhost network back ends cannot be handed over yet" },
+	{ NETWORK, ANY, "vhostforce", "on", BLOCKER_VHOST, "vhost network back ends cannot be handed over yet" },
+	{ NETWORK, ANY, "vhostfd", ANY, BLOCKER_VHOST, "vhost network back ends cannot be handed over yet" },
+	{ NETWORK, ANY, "vhostfds", ANY, BLOCKER_VHOST, "vhost network back ends cannot be handed over yet" },
+	{ NETWORK, "vhost-*", NULL, NULL, BLOCKER_VHOST_USER,
+	  "vhost-user and vDPA network back ends cannot be handed over yet" },
+	{ "net", ANY, "helper", ANY, BLOCKER_NET_LEGACY, "-net with a bridge helper cannot be handed over" },
+	{ "net", "bridge", NULL, NULL, BLOCKER_NET_LEGACY, "-net with a bridge helper cannot be handed over" },
+	{ NETWORK, "user", "smb", ANY, BLOCKER_NETWORK_HELPER, "a user network's smb= has a server that QEMU started" },
+	{ NETWORK, "passt", NULL, NULL, BLOCKER_PASST, "passt would end with the old QEMU, which started it" },
+	{ NETWORK, "vde", NULL, NULL, BLOCKER_NETWORK_SESSION, "a network over VDE would lose its switch" },
+	{ NETWORK, "l2tpv3", NULL, NULL, BLOCKER_NETWORK_SESSION, "a network over L2TPv3 cannot be handed over yet" },
+	{ NETWORK, "netmap", NULL, NULL, BLOCKER_NETWORK_SESSION, "a network over netmap cannot be handed over yet" },
+	{ NETWORK, "af-xdp", NULL, NULL, BLOCKER_NETWORK_SESSION, "a network over AF_XDP cannot be handed over yet" },
+	{ "device", "vhost-user-blk*", NULL, NULL, BLOCKER_NONE, NULL }, /* loader/partners.c */
+	{ "device", "vhost-user-fs*", NULL, NULL, BLOCKER_VHOST_USER_FS,
+	  "vhost-user-fs: the files that virtiofsd has open for the guest would be lost" },
+	{ "device", "vhost-user-*", NULL, NULL, BLOCKER_VHOST_USER,
+	  "a vhost-user device that is no disk cannot be handed over yet" },
+	{ "device", "vhost-*", NULL, NULL, BLOCKER_VHOST, "vhost and vhost-user devices cannot be handed over yet" },
+	{ "device", "vfio-*", NULL, NULL, BLOCKER_VFIO, "VFIO devices cannot be handed over yet" },
+	{ "device", "ivshmem-doorbell", NULL, NULL, BLOCKER_IVSHMEM_DOORBELL,
+	  "ivshmem-doorbell: its server would see a new peer" },
+	{ "device", "usb-host", NULL, NULL, BLOCKER_USB_HOST, "usb-host: the guest would see the device unplugged" },
+	{ "device", "adlib", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "ati-vga", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "ccid-card-emulated", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "cxl-*", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "edu", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "hv-balloon", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "pvrdma", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "device", "virtio-pmem*", NULL, NULL, BLOCKER_DEVICE_NO_STATE, NO_STATE },
+	{ "object", "sev-guest", NULL, NULL, BLOCKER_CONFIDENTIAL_GUEST, CONFIDENTIAL },
+	{ "object", "sev-snp-guest", NULL, NULL, BLOCKER_CONFIDENTIAL_GUEST, CONFIDENTIAL },
+	{ "object", "tdx-guest", NULL, NULL, BLOCKER_CONFIDENTIAL_GUEST, CONFIDENTIAL },
+	{ "object", "filter-dump", NULL, NULL, BLOCKER_FILTER_DUMP, "filter-dump: the file would get a second header" },
+	{ "object", "memory-backend-epc", NULL, NULL, BLOCKER_MEMORY_EPC,
 	  "memory-backend-epc: an enclave's memory ends with the program that made it" },
-	{ "object", "vhost-user-backend", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
-	{ "object", "cryptodev-vhost-user", NULL, NULL, "vhost and vhost-user devices cannot be handed over yet" },
-	{ "object", "x-remote-object", NULL, NULL, "remote devices cannot be handed over" },
-	{ "object", "x-vfio-user-server", NULL, NULL, "remote devices cannot be handed over" },
+	{ "object", "vhost-user-backend", NULL, NULL, BLOCKER_VHOST,
+	  "vhost and vhost-user devices cannot be handed over yet" },
+	{ "object", "cryptodev-vhost-user", NULL, NULL, BLOCKER_VHOST,
+	  "vhost and vhost-user devices cannot be handed over yet" },
+	{ "object", "x-remote-object", NULL, NULL, BLOCKER_REMOTE_DEVICE, "remote devices cannot be handed over" },
+	{ "object", "x-vfio-user-server", NULL, NULL, BLOCKER_REMOTE_DEVICE, "remote devices cannot be handed over" },
 };
 
 static bool matches(const char *pattern, const char *text)
@@ -163,16 +181,15 @@ void refused_option(const char *option, const char *value, struct reasons *reaso
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (named(rules[i].options, option) && matches(rules[i].type, type) &&
 		    (!rules[i].key || has_value(value, &rules[i]))) {
-			if (rules[i].why)
-				reasons_add(reasons, "%s", rules[i].why);
+			if (rules[i].what)
+				reasons_add(reasons, rules[i].blocker, "%s", rules[i].what);
 			if (!rules[i].key)
 				break;
 		}
 	/* cmdline_for_successor() pins it in this form only. */
 	if (!strcmp(option, "device") && !strcmp(type, "vmgenid") && strncmp(value, "vmgenid", 7) != 0 &&
 	    optvalue_get(value, "guid", type, sizeof(type)) && !strcmp(type, "auto"))
-		reasons_add(reasons,
-			    "vmgenid with guid=auto would get a new one: write it as -device vmgenid,guid=auto");
+		reasons_add(reasons, BLOCKER_VMGENID, "vmgenid with guid=auto would get a new one");
 }
 
 /**
@@ -221,8 +238,7 @@ void refused_additions(char *const argv[], struct reasons *reasons)
 		if (argv[i][0] != '-' && i > 1)
 			continue;
 		if (!length)
-			reasons_add(reasons,
-				    "the command adds %s to QEMU's arguments: a VM is made by what it was started with",
+			reasons_add(reasons, BLOCKER_BINARY_ARGUMENTS, "the command adds %s to QEMU's arguments",
 				    argv[i]);
 		i += length > 1 && argv[i + 1] ? 1 : 0;
 	}
@@ -243,10 +259,9 @@ void refused_versions(const char *target, const char *from, const char *to, stru
 
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
 		if (!strcmp(target, targets[i]) && ((a && a <= 702 && b >= 1000) || (b && b <= 702 && a >= 1000)))
-			reasons_add(
-				reasons,
-				"a %s guest's state of QEMU %s cannot be loaded by QEMU %s, nor migrated to it: restart it",
-				target, from, to);
+			reasons_add(reasons, BLOCKER_VERSION_PAIR,
+				    "a %s guest's state of QEMU %s cannot be loaded by QEMU %s, nor migrated to it",
+				    target, from, to);
 }
 
 /**

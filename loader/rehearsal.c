@@ -102,12 +102,13 @@ static void tell(int rc, int errors, struct reasons *reasons)
 	last[n > 0 ? n : 0] = '\0';
 	last[strcspn(last, "\n")] = '\0';
 	if (vm.journal && vm.journal->reason[0])
-		reasons_add(reasons, "rehearsed: %s", vm.journal->reason);
+		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED, "rehearsed: %s", vm.journal->reason);
 	else if (rc == -ETIMEDOUT)
-		reasons_add(reasons, "rehearsed: the new QEMU did not come up in time%s%s", *last ? ": " : "", last);
+		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED, "rehearsed: the new QEMU did not come up in time%s%s",
+			    *last ? ": " : "", last);
 	else
-		reasons_add(reasons, "rehearsed: the new QEMU ended before it could tell why%s%s", *last ? ": " : "",
-			    last);
+		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED,
+			    "rehearsed: the new QEMU ended before it could tell why%s%s", *last ? ": " : "", last);
 }
 
 /**

@@ -79,6 +79,7 @@ static json_t *not_updated(const char *outcome, const struct result_start *start
 	json_object_set_new(result, "from", side(vm.binary.path, vm.binary.version));
 	json_object_set_new(result, "to", side(start->target->path, start->target->version));
 	json_object_set_new(result, "reasons", json_copy(reasons->list));
+	json_object_set_new(result, "blockers", reasons_blockers(reasons));
 	add_blackout(result, false);
 	remember(result);
 	return result;
@@ -130,8 +131,14 @@ json_t *result_after_exec(const struct reasons *warnings)
 
 	json_object_set_new(result, "from", side(old->path, old->version));
 	json_object_set_new(result, "to", side(new->path, new->version));
-	if (!updated)
-		json_object_set_new(result, "reasons", json_pack("[s]", vm.journal->reason));
+	if (!updated) {
+		struct reasons reasons = REASONS_INIT;
+
+		reasons_add(&reasons, BLOCKER_SUCCESSOR_FAILED, "%s", vm.journal->reason);
+		json_object_set_new(result, "reasons", reasons_json(&reasons));
+		json_object_set_new(result, "blockers", reasons_blockers(&reasons));
+		reasons_free(&reasons);
+	}
 	if (vm.journal->guardian)
 		json_object_set_new(result, "pid", json_integer(getpid()));
 	add_notes(result, warnings);

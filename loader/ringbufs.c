@@ -110,7 +110,7 @@ static int take_one(json_t *taken, const char *device, uint64_t deadline, struct
 		bool last = data && !*data;
 
 		if (!data) {
-			reasons_add(reasons, "ring buffer %s could not be read: %s", device, error);
+			reasons_add(reasons, BLOCKER_RINGBUF, "ring buffer %s could not be read: %s", device, error);
 			return -EIO;
 		}
 		if (!last)
@@ -148,7 +148,7 @@ int ringbufs_take(json_t **ret, uint64_t deadline_ns, struct reasons *reasons)
 	}
 	json_decref(chardevs);
 	if (!rc && json_array_size(*ret) > PIECES) {
-		reasons_add(reasons, "ring buffers hold more than %d KiB: read them with ringbuf-read",
+		reasons_add(reasons, BLOCKER_RINGBUF, "ring buffers hold more than %d KiB",
 			    PIECES * PIECE_BYTES / 1024);
 		rc = -E2BIG;
 	}

@@ -250,7 +250,7 @@ static int replay(char error[QMP_ERROR_MAX])
 		rc = hotplug_compare(vm.entities, deadline, error);
 	if (!rc || vm.journal->attempt == 1)
 		return rc;
-	reasons_add(&warnings, "%s", error);
+	reasons_note(&warnings, "%s", error);
 	return 0;
 }
 
@@ -261,7 +261,8 @@ static int match_ram(int (*match)(const struct cprstate *state, uint64_t deadlin
 	int rc = match(vm.cpr_state, deadline, &reasons);
 
 	if (rc)
-		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(json_array_get(reasons.list, 0)));
+		snprintf(error, QMP_ERROR_MAX, "%s",
+			 json_string_value(json_object_get(json_array_get(reasons.blockers, 0), "what")));
 	reasons_free(&reasons);
 	return rc;
 }
@@ -349,7 +350,7 @@ static int commit(char error[QMP_ERROR_MAX])
 		rollback_uncommit();
 		return rc;
 	}
-	reasons_add(&warnings, "QEMU did not say whether the guest runs (%s): look at it", error);
+	reasons_note(&warnings, "QEMU did not say whether the guest runs (%s): look at it", error);
 	return 0;
 }
 
@@ -360,8 +361,9 @@ static void close_leftovers(void)
 		struct preserved *p = preserved_at(i);
 
 		if (!p->taken)
-			reasons_add(&warnings, "descriptor %d (%s%s%s) was not asked for by the new QEMU and is closed",
-				    p->number, fdkind_text(p->kind), *p->name ? " " : "", p->name);
+			reasons_note(&warnings,
+				     "descriptor %d (%s%s%s) was not asked for by the new QEMU and is closed",
+				     p->number, fdkind_text(p->kind), *p->name ? " " : "", p->name);
 		decoy_done(&p->decoy);
 		p->fd = slots_close(p->fd);
 	}
@@ -416,7 +418,7 @@ static void lock_memory(void)
 	reap_holders();
 	int rc = ram_lock();
 	if (rc)
-		reasons_add(&warnings, "the memory could not be locked (mem-lock): %s", strerror(-rc));
+		reasons_note(&warnings, "the memory could not be locked (mem-lock): %s", strerror(-rc));
 }
 
 static void tidy_up(void)

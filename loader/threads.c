@@ -143,8 +143,8 @@ static void restore_one(uint32_t role, uint32_t index, const char *name, pid_t t
 	int rc = want && r->may_set ? apply(tid, want) : 0;
 
 	if (rc)
-		reasons_add(r->warnings, "affinity, scheduling or cgroup of %s %s%u could not be restored: %s",
-			    role == CPR_THREAD_VCPU ? "vCPU" : "I/O thread", name, index, strerror(-rc));
+		reasons_note(r->warnings, "affinity, scheduling or cgroup of %s %s%u could not be restored: %s",
+			     role == CPR_THREAD_VCPU ? "vCPU" : "I/O thread", name, index, strerror(-rc));
 }
 
 /**
@@ -160,7 +160,7 @@ void threads_restore(const struct cprstate *state, bool may_set, uint64_t deadli
 
 	each(restore_one, &r, deadline_ns);
 	if (!may_set && state->thread_count)
-		reasons_add(warnings,
-			    "-sandbox resourcecontrol=deny: affinity and scheduling of vCPU and I/O threads were "
-			    "not restored");
+		reasons_note(warnings,
+			     "-sandbox resourcecontrol=deny: affinity and scheduling of vCPU and I/O threads were "
+			     "not restored");
 }

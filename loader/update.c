@@ -60,7 +60,7 @@ static void check_method(const struct update_request *request, struct reasons *r
 	const char *method = request->method ? request->method : settings.method;
 
 	if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
-		reasons_add(reasons, "the method \"%s\" is not known: exec and auto are", method);
+		reasons_add(reasons, BLOCKER_METHOD, "the method \"%s\" is not known", method);
 }
 
 /* From here on a command is what counts, and not the file that it begins with. */
@@ -80,13 +80,13 @@ static void find_target(struct attempt *a, struct reasons *about)
 	const char *path = command ? command[0] : request->binary ? request->binary : vm.configured;
 
 	if (path[0] != '/') {
-		reasons_add(about, "%s is not an absolute path", path);
+		reasons_add(about, BLOCKER_PATH_UNKNOWN, "%s is not an absolute path", path);
 		return;
 	}
 	int rc = pins_open_binary(target, path);
 	snprintf(target->path, sizeof(target->path), "%s", path);
 	if (rc) {
-		reasons_add(about, "%s cannot be opened: %s", path, strerror(-rc));
+		reasons_add(about, BLOCKER_BINARY_FILE, "%s cannot be opened: %s", path, strerror(-rc));
 		return;
 	}
 	a->script[0] = (char *)path;
@@ -108,9 +108,7 @@ static void check_binary(struct attempt *a)
 	if (!reasons_any(&about))
 		probe_run(&a->h.target, target ? target : "", &about);
 	free(target);
-	for (size_t i = 0; i < json_array_size(about.list); i++)
-		reasons_add(&a->reasons, "%s", json_string_value(json_array_get(about.list, i)));
-	reasons_free(&about);
+	reasons_move(&a->reasons, &about);
 }
 
 /* The way back must work with what is on disk by now. */
@@ -120,8 +118,8 @@ static void check_way_back(struct attempt *a)
 	int rc = pins_prepare_way_back(control_links_dir(), &a->h.back);
 
 	if (rc) {
-		reasons_add(&a->reasons, "the running QEMU's files have changed on disk and could not be kept: %s",
-			    strerror(-rc));
+		reasons_add(&a->reasons, BLOCKER_WAY_BACK,
+			    "the running QEMU's files have changed on disk and could not be kept: %s", strerror(-rc));
 		return;
 	}
 	if (!pins_changed_on_disk())
@@ -130,10 +128,7 @@ static void check_way_back(struct attempt *a)
 	struct vm_binary back = a->h.back;
 	probe_run(&back, target ? target : "", &about);
 	free(target);
-	for (size_t i = 0; i < json_array_size(about.list); i++)
-		reasons_add(&a->reasons, "there would be no way back: %s",
-			    json_string_value(json_array_get(about.list, i)));
-	reasons_free(&about);
+	reasons_move_as(&a->reasons, BLOCKER_WAY_BACK, "there would be no way back: ", &about);
 }
 
 static void progress(const struct attempt *a, const char *stage, const char *text)
@@ -161,11 +156,11 @@ static void check_user_networks(struct attempt *a)
 	for (size_t i = 0; i < a->plan.netdevs.count; i++)
 		count += !strcmp(a->plan.netdevs.list[i].type, "user");
 	if (count > 1 && version_number(vm.binary.version) < 802)
-		reasons_add(&a->reasons, "QEMU %s mixes up the states of more than one user network",
-			    vm.binary.version);
+		reasons_add(&a->reasons, BLOCKER_NETWORK_USERS,
+			    "QEMU %s mixes up the states of more than one user network", vm.binary.version);
 	else if (count > 1 && !target_can)
-		reasons_add(&a->reasons, "QEMU %s cannot load the state of more than one user network",
-			    a->h.target.version);
+		reasons_add(&a->reasons, BLOCKER_NETWORK_USERS,
+			    "QEMU %s cannot load the state of more than one user network", a->h.target.version);
 }
 
 static int plan_again(struct attempt *a)
@@ -185,13 +180,13 @@ static void rehearse(struct attempt *a)
 		if (tries && plan_again(a))
 			return;
 		if (!rehearsal_possible(&a->plan, why, sizeof(why))) {
-			reasons_add(&a->warnings, "not rehearsed: %s", why);
+			reasons_note(&a->warnings, "not rehearsed: %s", why);
 			return;
 		}
 		rc = rehearsal_run(&a->h, &a->plan, &a->reasons);
 	}
 	if (rc)
-		reasons_add(&a->reasons, "the update could not be rehearsed: %s", strerror(-rc));
+		reasons_add(&a->reasons, BLOCKER_PROBE_FAILED, "the update could not be rehearsed: %s", strerror(-rc));
 }
 
 /* Everything that is looked at while the guest runs. */
@@ -204,7 +199,7 @@ static void check(struct attempt *a)
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
 	if (!images_can_activate() && (!a->h.running || a->h.hold))
-		reasons_add(&a->reasons,
+		reasons_add(&a->reasons, BLOCKER_PAUSE_UNSUPPORTED,
 			    "this QEMU does not export what is needed to keep a guest paused over an update");
 	if (refused_spawn(vm.argv))
 		return; /* that is a reason already */
@@ -273,7 +268,7 @@ static int prepare(struct attempt *a)
 	progress(a, "flush", "writing the images' dirty pages");
 	preflight_flush(&a->plan, &a->reasons);
 	if (rc)
-		reasons_add(&a->reasons, "the update could not be prepared: %s", strerror(-rc));
+		reasons_add(&a->reasons, BLOCKER_STATE_WRITE, "the update could not be prepared: %s", strerror(-rc));
 	return reasons_any(&a->reasons) ? -EIO : 0;
 }
 
@@ -289,14 +284,15 @@ static void freeze_and_exec(struct attempt *a)
 	if (!rc)
 		rc = freeze_inputs(f, &a->plan, deadline);
 	if (rc)
-		reasons_add(&a->reasons, "the guest's inputs could not be held: %s", strerror(-rc));
+		reasons_add(&a->reasons, BLOCKER_INPUTS_HELD, "the guest's inputs could not be held: %s",
+			    strerror(-rc));
 	if (rc || check_again(a))
 		return;
 	rc = ondisk_hold(&a->plan, &a->warnings);
 	if (!rc)
 		rc = handover_prepare(&a->h, deadline);
 	if (rc) {
-		reasons_add(&a->reasons, "the update could not be prepared: %s", strerror(-rc));
+		reasons_add(&a->reasons, BLOCKER_STATE_WRITE, "the update could not be prepared: %s", strerror(-rc));
 		return;
 	}
 	f->stop_is_shown = a->h.hold;
@@ -305,7 +301,8 @@ static void freeze_and_exec(struct attempt *a)
 		return;
 	rc = freeze_collect(f);
 	if (rc) {
-		reasons_add(&a->reasons, "output of the old QEMU could not be passed on: %s", strerror(-rc));
+		reasons_add(&a->reasons, BLOCKER_INPUTS_HELD, "output of the old QEMU could not be passed on: %s",
+			    strerror(-rc));
 		return;
 	}
 	if (handover_write(&a->h, f, &a->plan, &a->reasons))
@@ -316,7 +313,7 @@ static void freeze_and_exec(struct attempt *a)
 		a->h.exec.program.path = NULL;
 	}
 	rc = execute(&a->h.exec);
-	reasons_add(&a->reasons, "%s could not be started: %s", a->h.target.path, strerror(-rc));
+	reasons_add(&a->reasons, BLOCKER_EXEC_FAILED, "%s could not be started: %s", a->h.target.path, strerror(-rc));
 }
 
 /**
@@ -364,9 +361,10 @@ json_t *update_check(const struct update_request *request)
 	if (!a)
 		return NULL;
 	check(a);
-	json_t *result = json_pack("{s:b, s:o, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
-				   reasons_json(&a->reasons), "warnings", reasons_json(&a->warnings), "to", "binary",
-				   a->h.target.path, "version", a->h.target.version);
+	json_t *result =
+		json_pack("{s:b, s:o, s:o, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
+			  reasons_json(&a->reasons), "blockers", reasons_blockers(&a->reasons), "warnings",
+			  reasons_json(&a->warnings), "to", "binary", a->h.target.path, "version", a->h.target.version);
 	end(a);
 	return result;
 }

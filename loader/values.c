@@ -118,15 +118,13 @@ static void check_drive_medium(const struct drive *d, const json_t *item, struct
 	if (changes_added_drive(d->name, file) || !entities_has(d->before, "drive", d->name))
 		return;
 	if (!made_has(vm.argv, "drive", d->name) && !made_is_cdrom(vm.argv, d->name)) {
-		reasons_add(reasons,
-			    "the medium of drive %s was changed, which cannot be handed over: put the first one back",
-			    d->name);
+		reasons_add(reasons, BLOCKER_MEDIUM_CHANGED,
+			    "the medium of drive %s was changed, which cannot be handed over", d->name);
 		return;
 	}
 	if (file && (!strncmp(file, "json:", 5) || !format)) {
-		reasons_add(reasons,
-			    "the medium of drive %s was changed to one that is not named by a file alone: eject it",
-			    d->name);
+		reasons_add(reasons, BLOCKER_MEDIUM_CHANGED,
+			    "the medium of drive %s was changed to one that is not named by a file alone", d->name);
 		return;
 	}
 	if (file)

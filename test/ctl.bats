@@ -100,7 +100,7 @@ write_fake() {
 	          "ram": [{"name": "pc.ram", "size": 4096, "fd": 20, "address": 65536}],
 	          "plan": [{"fd": 4, "kind": "listener", "action": "preserve", "detail": ""},
 	                   {"fd": 60, "kind": "anon", "action": "close", "detail": "extra"}],
-	          "blockers": ["a dirty\u009bbitmap"], "last_update": RESULT}
+	          "blockers": [{"code": "bitmap", "what": "a dirty\u009bbitmap", "do": 5}], "last_update": RESULT}
 
 	def line(value):
 	    return json.dumps(value).encode() + b"\n"

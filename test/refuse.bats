@@ -116,7 +116,7 @@ laden_reasons=('^QEMU: .*vmdk' '^QEMU: .*nvme' 'snapshot=on' 'RAM block mem0 is 
 	[ "$(update_history | jq -c 'last | .reasons | sort')" = "$reasons" ]
 	grep -q "warning: update refused: .*vmdk" "$VM_DIR/shim.log"
 	run -0 ctl status --json "$VM_PID"
-	[ "$(jq -c '.blockers | sort' <<<"$output")" = "$reasons" ]
+	[ "$(jq -c '[.blockers[] | .what + ": " + .do] | sort' <<<"$output")" = "$reasons" ]
 	untouched
 	stop_serial_client
 }
@@ -384,7 +384,7 @@ connections_pending() { [ "$(pending_connections)" -ge "$1" ]; }
 	wait_for 20 is_gone "$first"
 	wait_for 20 is_gone "$second"
 	[ "$(jq -r .outcome "$VM_DIR/first.json" "$VM_DIR/second.json" | sort | xargs)" = "refused updated" ]
-	jq -es 'map(select(.outcome == "refused") | .reasons) == [["an update was already in progress"]]' \
+	jq -es 'map(select(.outcome == "refused") | [.blockers[].code]) == [["update-under-way"]]' \
 		"$VM_DIR/first.json" "$VM_DIR/second.json"
 	[ "$(update_history | jq 'map(select(.outcome == "updated")) | length')" -eq 1 ]
 	guest_alive
@@ -401,7 +401,7 @@ connections_pending() { [ "$(pending_connections)" -ge "$1" ]; }
 	kill -CONT "$VM_PID"
 	wait_for 20 is_gone "$first"
 	[ "$(update_history | jq 'map(select(.outcome == "updated")) | length')" -eq 1 ]
-	jq -e '.outcome == "updated" or .reasons == ["an update was already in progress"]' "$VM_DIR/first.json"
+	jq -e '.outcome == "updated" or [.blockers[].code] == ["update-under-way"]' "$VM_DIR/first.json"
 	guest_alive
 	updatable
 }

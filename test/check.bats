@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# check.bats - what stands against an update: each has a code, a why and a what to do; what the replacement is and lacks.
+
+bats_require_minimum_version 1.5.0
+
+load lib/common
+
+setup() { setup_vm_dir; }
+teardown() { teardown_vm_dir; }
+
+MACHINE=pc-q35-7.2
+
+ctl() {
+	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
+}
+
+# codes CODE...: the answer in $output has these blockers and no others, each whole.
+codes() {
+	echo "$output" >&2
+	[ "$(jq -c '[.blockers[].code] | sort' <<<"$output")" = "$(jq -nc '$ARGS.positional | sort' --args -- "$@")" ]
+	jq -e '.blockers | all([.code, .what, .why, .do] | all(type == "string" and length > 3))' <<<"$output"
+	jq -e '[.blockers[] | .what + ": " + .do] == .reasons' <<<"$output"
+}
+
+@test "every blocker has a code of its own, is used, and stands in docs/blockers.md" {
+	cd "$CPRSHIM_SRCDIR"
+	diff <(scripts/list-blockers) <(grep '^| `' docs/blockers.md)
+	local names
+	names=$(sed -n 's/^BLOCKER(\([A-Z_]*\),.*/\1/p' loader/blockers.def)
+	[ "$(grep -c '' <<<"$names")" -gt 90 ]
+	[ "$(grep -c '' <<<"$names")" = "$(scripts/list-blockers | grep -cE '^\| `[a-z0-9]+(-[a-z0-9]+)*` \| .+ \| .+ \|$')" ]
+	[ -z "$(scripts/list-blockers | cut -d '|' -f 2 | sort | uniq -d)" ]
+	scripts/list-blockers | cut -d '`' -f 2 | LC_ALL=C sort -C
+	local name
+	for name in $names; do
+		grep -qw "BLOCKER_$name" loader/*.c || {
+			echo "never used: $name" >&2
+			return 1
+		}
+	done
+	# No other way leads to a list of reasons.
+	[ "$(grep -lE '"reasons"' loader/*.c | xargs)" = "loader/control.c loader/result.c loader/update.c" ]
+}
+
+@test "check says what, why and what to do, in words and as JSON; it changes nothing" {
+	qemu-img create -q -f raw "$VM_DIR/disk.raw" 16M
+	boot_guest -M $MACHINE -device usb-ehci -chardev "socket,id=t,path=$VM_DIR/t.sock,server=on,wait=off,telnet=on" \
+		-drive "file=$VM_DIR/disk.raw,format=raw,if=none,id=raw,snapshot=on" -device virtio-blk-pci,drive=raw,id=disk
+	start_qmp_client
+	take_state before
+	run -1 ctl check --json "$VM_PID"
+	codes chardev-session snapshot-option
+	run -1 ctl check --json --binary /bin/true "$VM_PID"
+	codes binary-no-shim chardev-session snapshot-option
+	run -1 ctl check "$VM_PID"
+	echo "$output" >&2
+	[[ "$output" == *"  chardev-session: a telnet character device"*"    why: "*"    do:  close the connection"* ]]
+	state_is before
+	[ "$(update_count)" = 0 ]
+	stop_qmp_client >"$VM_DIR/summary.json"
+	jq -e '.events == []' "$VM_DIR/summary.json"
+	guest_alive
+}
