@@ -13,53 +13,12 @@
 #include "../shim/table.h"
 #include "address.h"
 #include "argv.h"
+#include "chardevs.h"
 #include "nbdpeer.h"
 #include "optvalue.h"
 #include "vm.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
-
-/* The character device whose file name begins with this text, as a server or as a client. */
-static const json_t *chardev_find(const json_t *chardevs, const char *text, bool server)
-{
-	const json_t *dev;
-	size_t i;
-
-	json_array_foreach(chardevs, i, dev) {
-		const char *name = json_string_value(json_object_get(dev, "filename"));
-		const char *label = json_string_value(json_object_get(dev, "label"));
-		size_t len = strlen(text);
-
-		if (!name || (label && !strcmp(label, "cprshim")))
-			continue;
-		if (!strncmp(name, "disconnected:", 13))
-			name += 13;
-		if (strncmp(name, text, len) || (name[len] && name[len] != ',' && name[len] != ' '))
-			continue;
-		if (server == (strstr(name + len, "server=on") != NULL))
-			return dev;
-	}
-	return NULL;
-}
-
-static bool chardev_named(const json_t *chardevs, const char *text, bool server)
-{
-	return chardev_find(chardevs, text, server) != NULL;
-}
-
-static bool chardev_is(const json_t *chardevs, const char *file_name)
-{
-	const json_t *dev;
-	size_t i;
-
-	json_array_foreach(chardevs, i, dev) {
-		const char *name = json_string_value(json_object_get(dev, "filename"));
-
-		if (name && !strcmp(name, file_name))
-			return true;
-	}
-	return false;
-}
 
 /**
  * plan_text() - what a descriptor is, for whoever reads a result
@@ -121,7 +80,7 @@ static enum plan_action plan_listener(struct planned *p, const json_t *chardevs)
 	char text[256];
 
 	address_text(p->it.fd, false, text, sizeof(text));
-	p->chardev = *text && chardev_named(chardevs, text, true);
+	p->chardev = *text && chardevs_named(chardevs, text, true);
 	return PLAN_PRESERVE;
 }
 
@@ -145,34 +104,14 @@ static void check_listeners(const struct plan *plan, struct reasons *blockers)
 	}
 }
 
-/* QEMU names a connection by its local address, which is empty for a UNIX client; newer ones then take the server's. */
-static const json_t *chardev_connected(int fd, const json_t *chardevs)
-{
-	const json_t *dev;
-	char text[256];
-
-	address_text(fd, false, text, sizeof(text));
-	dev = chardev_find(chardevs, *text ? text : "unix:", false);
-	if (dev || *text)
-		return dev;
-	address_text(fd, true, text, sizeof(text));
-	return *text ? chardev_find(chardevs, text, false) : NULL;
-}
-
-/** plan_is_connected() - has a character device of query-chardev's answer connected this socket? */
-bool plan_is_connected(int fd, const json_t *chardevs)
-{
-	return chardev_connected(fd, chardevs) != NULL;
-}
-
 static enum plan_action plan_connection(struct planned *p, const json_t *chardevs, struct reasons *blockers)
 {
 	/* Nothing else of QEMU's connects one (chardev/char-udp.c): its networks send to addresses. */
 	if (decoy_is_datagram(decoy_real(p->it.fd))) {
-		p->chardev = chardev_is(chardevs, "udp");
+		p->chardev = chardevs_is(chardevs, "udp");
 		return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 	}
-	p->chardev = plan_is_connected(p->it.fd, chardevs);
+	p->chardev = chardevs_connected(p->it.fd, chardevs) != NULL;
 	if (!p->chardev && nbdpeer_ends(decoy_real(p->it.fd)))
 		reasons_add(blockers, BLOCKER_NBD_CLIENT,
 			    "descriptor %d is a disk of a qemu-nbd that ends with its client", p->it.fd);
@@ -372,16 +311,6 @@ static int find_listener(const struct plan *plan, const struct planned *client)
 	return -1;
 }
 
-/* QEMU names a connection by its own end's address: one that begins with a zero byte looks empty to it. */
-static bool is_abstract(int fd)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNSPEC };
-	socklen_t len = sizeof(addr);
-
-	return !real(getsockname)(decoy_real(fd), (struct sockaddr *)&addr, &len) && addr.sun_family == AF_UNIX &&
-	       len > offsetof(struct sockaddr_un, sun_path) && !addr.sun_path[0];
-}
-
 static void plan_clients(struct plan *plan, const json_t *chardevs)
 {
 	char text[256];
@@ -399,32 +328,11 @@ static void plan_clients(struct plan *plan, const json_t *chardevs)
 		 * A listener on any address has another name than its clients; one that is connected is named by its
 		 * client.
 		 */
-		if (plan->fds[p->parent].chardev || (*text && chardev_named(chardevs, text, true)) ||
-		    (is_abstract(p->it.fd) && chardev_named(chardevs, "unix:", true))) {
+		if (plan->fds[p->parent].chardev || (*text && chardevs_named(chardevs, text, true)) ||
+		    (chardevs_is_abstract(p->it.fd) && chardevs_named(chardevs, "unix:", true))) {
 			p->chardev = plan->fds[p->parent].chardev = true;
 			p->action = PLAN_PRESERVE;
 		}
-	}
-}
-
-static const json_t *chardev_of(const struct planned *p, const json_t *chardevs)
-{
-	char text[256] = "pty:";
-
-	switch (p->it.kind) {
-	case FDKIND_STDIO:
-		return p->it.fd == STDIN_FILENO ? chardev_find(chardevs, "stdio", false) : NULL;
-	case FDKIND_PTY_MASTER:
-		return ptsname_r(decoy_real(p->it.fd), text + 4, sizeof(text) - 4)
-			       ? NULL
-			       : chardev_find(chardevs, text, false);
-	case FDKIND_CLIENT:
-		address_text(p->it.fd, false, text, sizeof(text));
-		return chardev_find(chardevs, is_abstract(p->it.fd) ? "unix:" : text, true);
-	case FDKIND_CONNECTION:
-		return chardev_connected(p->it.fd, chardevs);
-	default:
-		return NULL;
 	}
 }
 
@@ -432,7 +340,7 @@ static void plan_muxes(struct plan *plan, const json_t *chardevs)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		struct planned *p = &plan->fds[i];
-		const json_t *dev = p->action == PLAN_PRESERVE ? chardev_of(p, chardevs) : NULL;
+		const json_t *dev = p->action == PLAN_PRESERVE ? chardevs_of(&p->it, chardevs) : NULL;
 		const char *label = json_string_value(json_object_get(dev, "label"));
 
 		p->frontends = label ? argv_frontends(vm.argv, label) : 0;
@@ -526,7 +434,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	plan_clients(ret, chardevs);
 	check_listeners(ret, blockers);
 	plan_muxes(ret, chardevs);
-	ret->stdio = chardev_is(chardevs, "stdio");
+	ret->stdio = chardevs_is(chardevs, "stdio");
 	check_endpoints(ret, chardevs, blockers);
 	check_twins(ret, blockers);
 	check_netdevs(ret, blockers);

@@ -65,7 +65,6 @@ struct plan {
 
 int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t deadline_ns, struct reasons *blockers);
 void plan_text(const struct planned *p, char *ret, size_t size);
-bool plan_is_connected(int fd, const json_t *chardevs);
 bool plan_has_packets(const struct planned *p);
 void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons);
 void plan_free(struct plan *plan);

@@ -31,6 +31,7 @@
 #include "../shim/table.h"
 #include "argv.h"
 #include "changes.h"
+#include "chardevs.h"
 #include "clock.h"
 #include "control.h"
 #include "entities.h"
@@ -200,7 +201,7 @@ static int wait_for_clients(char error[QMP_ERROR_MAX])
 static bool is_connected(const struct preserved *p, const json_t *chardevs)
 {
 	return p->kind != FDKIND_CONNECTION || *p->name || p->inherited || decoy_is_datagram(p->fd) ||
-	       (__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE) && plan_is_connected(p->decoy.number, chardevs));
+	       (__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE) && chardevs_connected(p->decoy.number, chardevs));
 }
 
 /*
