@@ -9,6 +9,7 @@
 
 #include "../shim/real.h"
 #include "qmp.h"
+#include "version.h"
 #include "vm.h"
 
 /* Functions of QEMU's (include/qom/object.h, include/hw/virtio/virtio.h, include/qemu/event_notifier.h). */
@@ -80,7 +81,7 @@ static void repeat_all(void *opaque)
 
 static bool is_affected_version(void)
 {
-	return vm_version_number(vm.binary.version) >= 802;
+	return version_number(vm.binary.version) >= 802;
 }
 
 /**

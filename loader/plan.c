@@ -16,6 +16,7 @@
 #include "chardevs.h"
 #include "nbdpeer.h"
 #include "optvalue.h"
+#include "version.h"
 #include "vm.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
@@ -254,7 +255,7 @@ bool plan_has_packets(const struct planned *p)
  */
 void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons)
 {
-	if (vm_version_number(version) < 1002)
+	if (version_number(version) < 1002)
 		return;
 	for (size_t i = 0; i < plan->count; i++)
 		for (size_t n = 0; plan->fds[i].netdev && n < plan->netdevs.count; n++) {

@@ -8,7 +8,7 @@
 #include "argv.h"
 #include "cmdline.h"
 #include "optvalue.h"
-#include "vm.h"
+#include "version.h"
 
 /* Stands for any type, or any value. */
 #define ANY "*"
@@ -255,7 +255,7 @@ void refused_additions(char *const argv[], struct reasons *reasons)
 void refused_versions(const char *target, const char *from, const char *to, struct reasons *reasons)
 {
 	static const char *const targets[] = { "aarch64", "ppc64", "riscv64" };
-	int a = vm_version_number(from), b = vm_version_number(to);
+	int a = version_number(from), b = version_number(to);
 
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
 		if (!strcmp(target, targets[i]) && ((a && a <= 702 && b >= 1000) || (b && b <= 702 && a >= 1000)))

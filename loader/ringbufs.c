@@ -10,6 +10,7 @@
 #include "../shim/real.h"
 #include "preflight.h"
 #include "qmp.h"
+#include "version.h"
 #include "vm.h"
 
 /* One command's worth, and so many of them: the state has room for as much. */
@@ -56,7 +57,7 @@ struct writing {
 
 static bool find_functions(struct writing *w)
 {
-	int version = vm_version_number(vm.binary.version);
+	int version = version_number(vm.binary.version);
 
 	if (version < FIRST_KNOWN_VERSION || version > LAST_KNOWN_VERSION)
 		return false;

@@ -108,14 +108,6 @@ void vm_drop_journal(void)
 	vm.journal_fd = slots_close(vm.journal_fd);
 }
 
-/** vm_version_number() - "7.2.22" is 702; 0 where it is no version */
-int vm_version_number(const char *version)
-{
-	int major = 0, minor = 0;
-
-	return sscanf(version, "%d.%d", &major, &minor) == 2 ? 100 * major + minor : 0;
-}
-
 /** vm_mark() - note that a moment of the update has come. Async-signal-safe. */
 void vm_mark(enum journal_moment moment)
 {

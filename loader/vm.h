@@ -94,7 +94,6 @@ struct vm {
 
 extern struct vm vm;
 
-int vm_version_number(const char *version);
 uint64_t vm_start_time(void);
 void vm_note_standard(void);
 bool vm_is_standard(int fd);
