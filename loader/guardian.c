@@ -22,12 +22,15 @@
 
 #define LOOK_S 1
 
-/* A deadline inside the new program is its own to keep, once it has come to our code. */
+/*
+ * A deadline inside the new program is its own to keep, once it has come to our code. What only holds memory for the way
+ * back (GUARDIAN_NONE) has nobody to watch.
+ */
 static bool is_stuck(const struct guardian *g)
 {
 	const uint64_t *m = vm.journal->moment;
 
-	return m[JOURNAL_EXEC] > m[JOURNAL_STARTED] && clock_now() > m[JOURNAL_EXEC] + g->limit;
+	return g->leader >= 0 && m[JOURNAL_EXEC] > m[JOURNAL_STARTED] && clock_now() > m[JOURNAL_EXEC] + g->limit;
 }
 
 static bool is_dead(const struct guardian *g)
