@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "../state/cprstate.h"
@@ -102,5 +103,13 @@ int vm_map_journal(int fd);
 int vm_new_journal(void);
 void vm_drop_journal(void);
 void vm_mark(enum journal_moment moment);
+
+/** vm_version_number() - "7.2.22" is 702; 0 where it is no version */
+static inline int vm_version_number(const char *version)
+{
+	int major = 0, minor = 0;
+
+	return sscanf(version, "%d.%d", &major, &minor) == 2 ? 100 * major + minor : 0;
+}
 
 #endif
