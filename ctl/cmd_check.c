@@ -10,6 +10,24 @@
 #include "text.h"
 #include "vm.h"
 
+static void print_replacement(const json_t *to)
+{
+	if (!*jget_text_or(to, "version", ""))
+		return;
+	fputs("  replacement: ", stdout);
+	text_print(stdout, jget_text(to, "binary"));
+	fputs(", QEMU ", stdout);
+	text_print(stdout, jget_text(to, "version"));
+	if (*jget_text_or(to, "package", "")) {
+		fputs(" (", stdout);
+		text_print(stdout, jget_text(to, "package"));
+		putchar(')');
+	}
+	fputs(", for ", stdout);
+	text_print(stdout, jget_text(to, "target"));
+	printf(", with %zu machine types\n", json_array_size(json_object_get(to, "machines")));
+}
+
 static void print_answer(pid_t pid, const json_t *answer, bool ok)
 {
 	const json_t *reasons = json_object_get(answer, "reasons"), *blockers = json_object_get(answer, "blockers");
@@ -17,6 +35,7 @@ static void print_answer(pid_t pid, const json_t *answer, bool ok)
 	printf("VM %d %s\n", pid, ok ? "can be updated" : "cannot be updated:");
 	if (!ok && !json_array_size(reasons))
 		puts("  it gave no reason");
+	print_replacement(json_object_get(answer, "to"));
 	if (json_array_size(blockers))
 		result_print_blockers(stdout, blockers);
 	else

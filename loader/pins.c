@@ -57,11 +57,13 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/*
- * A module that is loaded looks like a library; preloaded, it would end QEMU, which wants to load it itself
- * (util/module.c).
+/**
+ * pins_is_module() - is this loaded file a module of QEMU's?
+ * @path: where it was loaded from
+ *
+ * It looks like a library; preloaded, it would end QEMU, which wants to load it itself (util/module.c).
  */
-static bool is_module(const char *path)
+bool pins_is_module(const char *path)
 {
 	size_t len = (size_t)(base_name(path) - path);
 
@@ -78,7 +80,7 @@ static int add_library(struct dl_phdr_info *info, size_t size, void *opaque)
 	(void)opaque;
 	/* The main program has no name, the vDSO no path; we are held by vm.library_fd. */
 	if (path && path[0] == '/' && !is_glibc(base_name(path)) && strcmp(path, vm.own_path) != 0 &&
-	    strncmp(path, "/proc/self/fd/", 14) != 0 && !is_module(path))
+	    strncmp(path, "/proc/self/fd/", 14) != 0 && !pins_is_module(path))
 		add(CPR_PIN_LIBRARY, base_name(path), path);
 	return 0;
 }

@@ -35,6 +35,7 @@ const struct pin *pins_at(size_t index);
 bool pins_changed_on_disk(void);
 int pins_prepare_way_back(const char *dir, struct vm_binary *ret);
 void pins_remove_links(const char *dir);
+bool pins_is_module(const char *path);
 bool pins_own_path(char *ret, size_t size);
 
 #endif

@@ -21,6 +21,7 @@
 #include "../state/elffile.h"
 #include "clock.h"
 #include "guestcpu.h"
+#include "needs.h"
 #include "pins.h"
 #include "qmp.h"
 #include "refused.h"
@@ -203,14 +204,24 @@ static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *b
 	return 0;
 }
 
-static int spawn(const struct vm_binary *binary, int qmp, int answer, int errors, pid_t *ret_pid)
+/**
+ * probe_spawn() - start a QEMU binary that has no machine
+ * @binary:   which and how
+ * @variable: "NAME=value", for its environment
+ * @qmp:      for its standard input and output
+ * @answer:   for the shim in it, or -1
+ * @errors:   for its standard error
+ * @ret_pid:  the process
+ *
+ * Return: 0 or a negative errno.
+ */
+int probe_spawn(const struct vm_binary *binary, const char *variable, int qmp, int answer, int errors, pid_t *ret_pid)
 {
-	char variable[32], path[32];
+	char path[32];
 	posix_spawn_file_actions_t a;
 	posix_spawnattr_t attr;
 	sigset_t none;
 
-	snprintf(variable, sizeof(variable), "CPRSHIM_PROBE=%d", CHILD_ANSWER);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", CHILD_BINARY);
 	char **env = probe_environment(binary, variable, CHILD_LIBRARY);
 	char **argv = start_argv(binary, CHILD_BINARY, binary->path, probe_args);
@@ -306,10 +317,25 @@ static void take_version(struct vm_binary *binary, const json_t *answer)
 static void check_guest(struct vm_binary *binary, const char *target, const json_t *machine, struct reasons *reasons)
 {
 	refused_versions(target, vm.binary.version, binary->version, reasons);
+	needs_modules(binary, reasons);
 	guestcpu_pin(json_string_value(json_object_get(machine, "default-cpu-type")), binary->cpu, sizeof(binary->cpu));
 }
 
-static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uint64_t deadline, struct reasons *reasons)
+static void tell(json_t **ret_about, const struct vm_binary *binary, const char *target, const json_t *machines)
+{
+	const json_t *machine;
+	size_t i;
+
+	if (!ret_about)
+		return;
+	json_t *names = json_array();
+	json_array_foreach(machines, i, machine)
+		json_array_append(names, json_object_get(machine, "name"));
+	*ret_about = json_pack("{s:s, s:s, s:o}", "package", binary->package, "target", target, "machines", names);
+}
+
+static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uint64_t deadline, json_t **ret_about,
+		struct reasons *reasons)
 {
 	char error[QMP_ERROR_MAX];
 	json_t *version = qmp_command(q, "query-version", NULL, deadline, error);
@@ -321,6 +347,7 @@ static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uin
 		reasons_add(reasons, BLOCKER_BINARY_NO_QEMU, "%s did not answer: %s", binary->path, error);
 	} else {
 		take_version(binary, version);
+		tell(ret_about, binary, name, machines);
 		if (strcmp(name, target) != 0)
 			reasons_add(reasons, BLOCKER_BINARY_TARGET, "%s emulates %s, but the guest is %s", binary->path,
 				    name, target);
@@ -335,7 +362,15 @@ static void ask(struct vm_binary *binary, const char *target, struct qmp *q, uin
 	json_decref(machines);
 }
 
-static void converse(struct vm_binary *binary, const char *target, struct child *child, struct reasons *reasons)
+/* Its own message names but the first that it has not found. */
+static bool lacks_something(const struct vm_binary *binary, struct reasons *reasons)
+{
+	needs_modules(binary, reasons);
+	return reasons_any(reasons) || (binary->start.how != START_COMMAND && needs_libraries(binary, reasons));
+}
+
+static void converse(struct vm_binary *binary, const char *target, struct child *child, json_t **ret_about,
+		     struct reasons *reasons)
 {
 	uint64_t deadline = qmp_in_ms(PROBE_MS);
 	struct qmp q = { .fd = child->qmp };
@@ -343,6 +378,8 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 	static char answer[ANSWER_BYTES + 1]; /* the service thread's alone */
 
 	if (!shim_answered(child->answer, deadline, answer)) {
+		if (lacks_something(binary, reasons))
+			return;
 		first_error(child->errors, text, sizeof(text));
 		reasons_add(reasons, BLOCKER_BINARY_NO_SHIM, "%s does not %s libcprshim.so%s%s", binary->path,
 			    binary->start.how == START_COMMAND
@@ -356,10 +393,11 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 		return;
 	if (qmp_handshake(&q, deadline)) {
 		first_error(child->errors, text, sizeof(text));
-		reasons_add(reasons, BLOCKER_BINARY_NO_QEMU, "%s does not answer as a QEMU%s%s", binary->path,
-			    *text ? ": " : "", text);
+		if (!lacks_something(binary, reasons))
+			reasons_add(reasons, BLOCKER_BINARY_NO_QEMU, "%s does not answer as a QEMU%s%s", binary->path,
+				    *text ? ": " : "", text);
 	} else {
-		ask(binary, target, &q, deadline, reasons);
+		ask(binary, target, &q, deadline, ret_about, reasons);
 	}
 	qmp_release(&q);
 }
@@ -368,18 +406,21 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
  * probe_run() - start a binary, ask it what it is, and end it
  * @binary:  how it is started; version and package are filled in, and the path that a command leads to
  * @target:  what the guest is, as query-target says it
+ * @ret_about: where it answers: "package", "target" and "machines", a new reference; or NULL
  * @reasons: why it cannot be used
  *
  * Takes as long as a QEMU takes to start, while the guest runs.
  *
  * Return: 0, or a negative errno where it could not be tried; that is a reason too.
  */
-int probe_run(struct vm_binary *binary, const char *target, struct reasons *reasons)
+int probe_run(struct vm_binary *binary, const char *target, json_t **ret_about, struct reasons *reasons)
 {
 	struct child child = { .qmp = -1, .answer = -1, .errors = slots_memfd("cprshim-probe") };
 	int pair[2] = { -1, -1 }, pipe[2] = { -1, -1 };
 	int rc = child.errors < 0 ? child.errors : 0;
+	char variable[32];
 
+	snprintf(variable, sizeof(variable), "CPRSHIM_PROBE=%d", CHILD_ANSWER);
 	if (!rc && (real(socketpair)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || real(pipe2)(pipe, O_CLOEXEC)))
 		rc = -errno;
 	for (int i = 0; i < 2; i++) {
@@ -387,7 +428,7 @@ int probe_run(struct vm_binary *binary, const char *target, struct reasons *reas
 		pipe[i] = pipe[i] < 0 ? -1 : slots_move(pipe[i]);
 	}
 	if (!rc)
-		rc = spawn(binary, pair[1], pipe[1], child.errors, &child.pid);
+		rc = probe_spawn(binary, variable, pair[1], pipe[1], child.errors, &child.pid);
 	slots_close(pair[1]);
 	slots_close(pipe[1]);
 	child.qmp = pair[0];
@@ -395,7 +436,7 @@ int probe_run(struct vm_binary *binary, const char *target, struct reasons *reas
 	if (rc) {
 		reasons_add(reasons, BLOCKER_PROBE_FAILED, "%s cannot be started: %s", binary->path, strerror(-rc));
 	} else {
-		converse(binary, target, &child, reasons);
+		converse(binary, target, &child, ret_about, reasons);
 		kill(child.pid, SIGKILL);
 		while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
 			;

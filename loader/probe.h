@@ -15,7 +15,8 @@
 
 void probe_answer(int fd, char *const argv[]);
 void probe_file(const char *path, int fd, bool command, struct reasons *reasons);
-int probe_run(struct vm_binary *binary, const char *target, struct reasons *reasons);
+int probe_run(struct vm_binary *binary, const char *target, json_t **ret_about, struct reasons *reasons);
+int probe_spawn(const struct vm_binary *binary, const char *variable, int qmp, int answer, int errors, pid_t *ret_pid);
 char **probe_environment(const struct vm_binary *binary, const char *variable, int library_fd);
 
 #endif

@@ -43,6 +43,7 @@
  * @freeze:  how far the guest is stopped
  * @plan:    what becomes of the descriptors
  * @script:  the command that a script alone is
+ * @about:   what the replacement has told of itself, or NULL
  * @reasons, @warnings: so far
  */
 struct attempt {
@@ -51,6 +52,7 @@ struct attempt {
 	struct freeze freeze;
 	struct plan plan;
 	char *script[2];
+	json_t *about;
 	struct reasons reasons;
 	struct reasons warnings;
 };
@@ -106,7 +108,7 @@ static void check_binary(struct attempt *a)
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	guestcpu_check(target ? target : "", &about);
 	if (!reasons_any(&about))
-		probe_run(&a->h.target, target ? target : "", &about);
+		probe_run(&a->h.target, target ? target : "", &a->about, &about);
 	free(target);
 	reasons_move(&a->reasons, &about);
 }
@@ -126,7 +128,7 @@ static void check_way_back(struct attempt *a)
 		return;
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	struct vm_binary back = a->h.back;
-	probe_run(&back, target ? target : "", &about);
+	probe_run(&back, target ? target : "", NULL, &about);
 	free(target);
 	reasons_move_as(&a->reasons, BLOCKER_WAY_BACK, "there would be no way back: ", &about);
 }
@@ -238,6 +240,7 @@ static void end(struct attempt *a)
 	reasons_free(&a->reasons);
 	reasons_free(&a->warnings);
 	vm_drop_journal();
+	json_decref(a->about);
 	free(a);
 }
 
@@ -365,6 +368,7 @@ json_t *update_check(const struct update_request *request)
 		json_pack("{s:b, s:o, s:o, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
 			  reasons_json(&a->reasons), "blockers", reasons_blockers(&a->reasons), "warnings",
 			  reasons_json(&a->warnings), "to", "binary", a->h.target.path, "version", a->h.target.version);
+	json_object_update(json_object_get(result, "to"), a->about);
 	end(a);
 	return result;
 }

@@ -62,3 +62,37 @@ codes() {
 	jq -e '.events == []' "$VM_DIR/summary.json"
 	guest_alive
 }
+
+@test "check names what the replacement is, and every library and module that it lacks" {
+	boot_guest -M $MACHINE -accel tcg
+	run -0 ctl check --json --binary "$QEMU_NEW" "$VM_PID"
+	jq -e '.to | (.version | startswith("10.")) and .target == "x86_64" and (.machines | contains(["pc-q35-7.2", "microvm"])) and
+		(.package | length > 0)' <<<"$output"
+	run -0 ctl check --binary "$QEMU_NEW" "$VM_PID"
+	[[ "$output" == *"replacement: $QEMU_NEW, QEMU 10."*" for x86_64, with "*" machine types"* ]]
+
+	mkdir -p "$VM_DIR/lacks" "$VM_DIR/new/bin" "$VM_DIR/new/lib/x86_64-linux-gnu/qemu"
+	cd "$VM_DIR/lacks"
+	local name
+	for name in one two; do
+		echo "int $name(void) { return 0; }" >"$name.c"
+		"${CC:-gcc}" -shared -fPIC -o "lib$name.so" "$name.c"
+	done
+	echo 'int one(void); int two(void); int main(void) { return one() + two(); }' >program.c
+	"${CC:-gcc}" -o qemu-system-x86_64 program.c ./libone.so ./libtwo.so
+	rm libone.so libtwo.so
+	cd "$OLDPWD"
+	run -1 ctl check --json --binary "$VM_DIR/lacks/qemu-system-x86_64" "$VM_PID"
+	codes library-missing library-missing
+	jq -e '.reasons | any(contains("libone.so,")) and any(contains("libtwo.so,"))' <<<"$output"
+
+	# This QEMU's translator is a module; a new one without it is found out without being brought up.
+	cp "$QEMU_OLD" "$VM_DIR/new/bin/qemu-system-x86_64"
+	cp /usr/lib/x86_64-linux-gnu/qemu/*.so "$VM_DIR/new/lib/x86_64-linux-gnu/qemu"
+	run -0 ctl check --json --binary "$VM_DIR/new/bin/qemu-system-x86_64" "$VM_PID"
+	rm "$VM_DIR/new/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"
+	run -1 ctl check --json --binary "$VM_DIR/new/bin/qemu-system-x86_64" "$VM_PID"
+	codes module-missing
+	jq -e '.reasons[0] | contains(" accel-tcg-x86_64 ")' <<<"$output"
+	guest_alive
+}

@@ -504,8 +504,8 @@ make_bad_binaries() {
 	bad_binary setuid 'setuid gains privileges'
 	bad_binary writable 'writable can be changed by'
 	bad_binary qemu-system-i386 'emulates i386, but the guest is x86_64'
-	bad_binary missing-library 'does not start as a QEMU.*libgone'
-	bad_binary qemu-system-x86_64 'does not start as a QEMU.*libgone'
+	bad_binary missing-library 'needs the library \./libgone.so, which is not found'
+	bad_binary qemu-system-x86_64 'needs the library \./libgone.so'
 	guest_alive
 	updatable new
 	stop_serial_client
