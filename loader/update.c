@@ -113,7 +113,10 @@ static void check_binary(struct attempt *a)
 	reasons_move(&a->reasons, &about);
 }
 
-/* The way back must work with what is on disk by now. */
+/*
+ * The way back must work with what is on disk by now. That is tried and not concluded: a file that is the same one may
+ * still have been written to.
+ */
 static void check_way_back(struct attempt *a)
 {
 	struct reasons about = REASONS_INIT;
@@ -124,8 +127,6 @@ static void check_way_back(struct attempt *a)
 			    "the running QEMU's files have changed on disk and could not be kept: %s", strerror(-rc));
 		return;
 	}
-	if (!pins_changed_on_disk())
-		return;
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	struct vm_binary back = a->h.back;
 	probe_run(&back, target ? target : "", NULL, &about);

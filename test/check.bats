@@ -96,3 +96,29 @@ codes() {
 	jq -e '.reasons[0] | contains(" accel-tcg-x86_64 ")' <<<"$output"
 	guest_alive
 }
+
+@test "the running QEMU is started again before each update: without it there is no update" {
+	mkdir -p "$VM_DIR/old/bin" "$VM_DIR/old/lib/x86_64-linux-gnu/qemu"
+	cp "$QEMU_OLD" "$VM_DIR/old/bin/qemu-system-x86_64"
+	cp /usr/lib/x86_64-linux-gnu/qemu/*.so "$VM_DIR/old/lib/x86_64-linux-gnu/qemu"
+	local module=$VM_DIR/old/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so
+	export CPRSHIM_BINARY=$QEMU_NEW
+	use_qemu "$VM_DIR/old/bin/qemu-system-x86_64"
+	boot_guest -M $MACHINE -accel tcg -L /usr/share/seabios -L /usr/share/qemu
+	start_serial_client
+	# The file stays the one that the running QEMU has loaded; what it holds does not.
+	head -c 16 "$module" >"$VM_DIR/head"
+	dd if=/dev/zero of="$module" bs=16 count=1 conv=notrunc status=none
+	run -1 ctl check --json "$VM_PID"
+	codes way-back
+	jq -e '.reasons[0] | test("^there would be no way back: .*accel-tcg-x86_64.so: invalid ELF header")' <<<"$output"
+	run -1 ctl update --json "$VM_PID"
+	codes way-back
+	jq -e '.outcome == "refused"' <<<"$output"
+	dd if="$VM_DIR/head" of="$module" bs=16 count=1 conv=notrunc status=none
+	# Removed, it is still held: there is a way back.
+	rm -r "$VM_DIR/old"
+	run -0 ctl update --json "$VM_PID"
+	vm_runs new
+	stop_serial_client
+}
