@@ -33,7 +33,7 @@ struct status {
 
 static int print_ram(const json_t *blocks)
 {
-	static const char *const headings[] = { "RAM BLOCK", "SIZE", "FD", "ADDRESS" };
+	static const char *const headings[] = { "RAM BLOCK", "SIZE", "IN HUGE PAGES", "FD", "ADDRESS" };
 	struct columns c = { .count = sizeof(headings) / sizeof(headings[0]) };
 	const json_t *block;
 	size_t i;
@@ -42,10 +42,15 @@ static int print_ram(const json_t *blocks)
 	columns_row(&c, headings);
 	json_array_foreach(blocks, i, block) {
 		const json_t *address = json_object_get(block, "address");
+		const json_t *huge = json_object_get(block, "huge");
 		const json_t *fd = json_object_get(block, "fd");
 
 		columns_add(&c, jget_text(block, "name"));
 		columns_addf(&c, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(block, "size")));
+		if (json_is_integer(huge))
+			columns_addf(&c, "%" JSON_INTEGER_FORMAT, json_integer_value(huge));
+		else
+			columns_add(&c, "-");
 		if (json_is_integer(fd))
 			columns_addf(&c, "%" JSON_INTEGER_FORMAT, json_integer_value(fd));
 		else

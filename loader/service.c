@@ -19,6 +19,7 @@
 #include "control.h"
 #include "entities.h"
 #include "execute.h"
+#include "hugepages.h"
 #include "pins.h"
 #include "qmp.h"
 #include "result.h"
@@ -190,7 +191,11 @@ static void loop(void)
 			{ .fd = qmp_private.fd, .events = POLLIN },
 		};
 
-		if (poll(wait, 3, -1) < 0)
+		int n = poll(wait, 3, hugepages_due_ms());
+
+		if (n == 0)
+			hugepages_step();
+		if (n <= 0)
 			continue;
 		if (wait[2].revents) {
 			qmp_drain(&qmp_private);

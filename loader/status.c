@@ -9,6 +9,7 @@
 
 #include "../shim/real.h"
 #include "../shim/settings.h"
+#include "hugepages.h"
 #include "plan.h"
 #include "preflight.h"
 #include "qmp.h"
@@ -34,16 +35,21 @@ static json_t *is_outdated(void)
 static json_t *ram_json(struct reasons *reasons)
 {
 	static struct ramblock blocks[RAMBLOCK_MAX];
+	static struct hugerange huge[RAMBLOCK_MAX];
 	json_t *list = json_array();
 	size_t count;
 
 	if (ramblocks_query(blocks, &count, qmp_in_ms(5000), reasons))
 		return list;
 	for (size_t i = 0; i < count; i++)
+		huge[i] = (struct hugerange){ .addr = blocks[i].host, .size = blocks[i].max };
+	hugepages_count(huge, count);
+	for (size_t i = 0; i < count; i++)
 		if (blocks[i].name[0])
-			json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:i}", "name", blocks[i].name, "size",
-							      (json_int_t)blocks[i].used, "address",
-							      (json_int_t)blocks[i].host, "fd", blocks[i].fd));
+			json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:i, s:I}", "name", blocks[i].name,
+							      "size", (json_int_t)blocks[i].used, "address",
+							      (json_int_t)blocks[i].host, "fd", blocks[i].fd, "huge",
+							      (json_int_t)huge[i].bytes));
 	ramblocks_check(blocks, count, reasons);
 	return list;
 }

@@ -14,7 +14,13 @@
 
 struct vm vm = { .library_fd = -1, .cwd_fd = -1, .journal_fd = -1, .binary = { .fd = -1 } };
 
-static void read_proc(const char *path, char *ret, size_t size)
+/**
+ * vm_read_file() - read the beginning of a small file of /proc or /sys
+ * @path: which
+ * @ret:  what is in it, ended by NUL; "" where it cannot be read
+ * @size: of @ret
+ */
+void vm_read_file(const char *path, char *ret, size_t size)
 {
 	int fd = real(open)(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
@@ -30,7 +36,7 @@ uint64_t vm_start_time(void)
 	char text[1024];
 	unsigned long long start = 0;
 
-	read_proc("/proc/self/stat", text, sizeof(text));
+	vm_read_file("/proc/self/stat", text, sizeof(text));
 	/* The command's name, in parentheses, may hold anything. */
 	char *after = strrchr(text, ')');
 	if (!after ||
@@ -51,7 +57,7 @@ uint64_t vm_process_status(const char *name, int base)
 {
 	char text[8192], line[64];
 
-	read_proc("/proc/self/status", text, sizeof(text));
+	vm_read_file("/proc/self/status", text, sizeof(text));
 	snprintf(line, sizeof(line), "\n%s:", name);
 	const char *at = strstr(text, line);
 	return at ? strtoull(at + strlen(line), NULL, base) : 0;

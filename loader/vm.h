@@ -98,6 +98,7 @@ extern struct vm vm;
 uint64_t vm_start_time(void);
 void vm_note_standard(void);
 bool vm_is_standard(int fd);
+void vm_read_file(const char *path, char *ret, size_t size);
 uint64_t vm_process_status(const char *name, int base);
 int vm_map_journal(int fd);
 int vm_new_journal(void);

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "guard.h"
+#include "log.h"
 #include "real.h"
+#include "settings.h"
 #include "slots.h"
 #include "table.h"
 
@@ -118,14 +120,44 @@ static int as_shared(int flags)
 }
 
 /*
+ * A memfd of reserved huge pages, with as many reserved as the mapping needs, or a negative errno.
+ *
+ * The pages of a shared mapping are reserved for the file and stay so (mm/hugetlb.c:hugetlb_reserve_pages), so they are
+ * by a mapping elsewhere first: a fixed one that fails may already have removed what was there (mmap(2)).
+ */
+static int reserve_huge(const struct ram_map *map)
+{
+	int fd = slots_memfd_huge(RAM_MEMFD_NAME);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	bool fits = !fstat(fd, &st) && !(map->size % (size_t)st.st_blksize) && !(map->addr % (size_t)st.st_blksize);
+	void *trial = fits && !ftruncate(fd, (off_t)map->size)
+			      ? real(mmap)(NULL, map->size, PROT_READ, MAP_SHARED, fd, 0)
+			      : MAP_FAILED;
+	if (trial != MAP_FAILED) {
+		real(munmap)(trial, map->size);
+		return fd;
+	}
+	if (fits)
+		log_warn("too few huge pages are reserved for %zu MiB of guest RAM: it is in small ones",
+			 map->size >> 20);
+	slots_close(fd);
+	return -ENOMEM;
+}
+
+/*
  * Anonymous memory. Where no memfd can be had it is mapped as QEMU asked, and the table is marked incomplete: the guest
  * runs as it would without us, but cannot be updated.
  */
 static void *map_anonymous(struct ram_map *map)
 {
-	int fd = slots_memfd(RAM_MEMFD_NAME);
+	int fd = settings.hugepages == HUGEPAGES_HUGETLB ? reserve_huge(map) : -1;
 	void *ret = MAP_FAILED;
 
+	if (fd < 0)
+		fd = slots_memfd(RAM_MEMFD_NAME);
 	if (fd >= 0 && !ftruncate(fd, (off_t)map->size))
 		ret = real(mmap)((void *)map->addr, map->size, map->prot, as_shared(map->flags), fd, 0);
 	if (ret != MAP_FAILED) {

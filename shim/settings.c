@@ -49,14 +49,13 @@ static long parse_number(const char *text, long min, long max, long otherwise)
 	return errno || *end || value < min || value > max ? otherwise : value;
 }
 
-static int parse_level(const char *text)
+/* The place of a word among @names, which NULL ends. */
+static int parse_choice(const char *text, const char *const names[], int otherwise)
 {
-	static const char *const names[] = { "error", "warning", "info", "debug" };
-
-	for (int i = 0; text && i < 4; i++)
+	for (int i = 0; text && names[i]; i++)
 		if (!strcmp(text, names[i]))
 			return i;
-	return LOG_LEVEL_WARN;
+	return otherwise;
 }
 
 /**
@@ -65,6 +64,8 @@ static int parse_level(const char *text)
  */
 void settings_read(char *const envp[])
 {
+	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+	static const char *const hugepages[] = { "auto", "off", "hugetlb", NULL }; /* enum hugepages */
 	const char *method = env_find(envp, "CPRSHIM_METHOD");
 
 	settings.binary = env_find(envp, "CPRSHIM_BINARY");
@@ -76,7 +77,9 @@ void settings_read(char *const envp[])
 	settings.runtime_dir = env_find(envp, "XDG_RUNTIME_DIR");
 	settings.timeout_s =
 		(unsigned int)parse_number(env_find(envp, "CPRSHIM_TIMEOUT"), 1, TIMEOUT_MAX_S, TIMEOUT_DEFAULT_S);
-	settings.log_level = parse_level(env_find(envp, "CPRSHIM_LOG"));
+	settings.hugepages =
+		(enum hugepages)parse_choice(env_find(envp, "CPRSHIM_HUGEPAGES"), hugepages, HUGEPAGES_AUTO);
+	settings.log_level = parse_choice(env_find(envp, "CPRSHIM_LOG"), levels, LOG_LEVEL_WARN);
 	settings.log_file = env_find(envp, "CPRSHIM_LOGFILE");
 	settings.fault = env_find(envp, "CPRSHIM_FAULT");
 	settings.state_fd = (int)parse_number(env_find(envp, "CPRSHIM_STATE"), 0, INT_MAX, -1);

@@ -7,12 +7,25 @@
 #include <stddef.h>
 
 /**
+ * enum hugepages - CPRSHIM_HUGEPAGES: which pages guest RAM is to be in
+ * @HUGEPAGES_AUTO:    transparent huge pages where anonymous memory would have them
+ * @HUGEPAGES_OFF:     what the kernel gives a memfd
+ * @HUGEPAGES_HUGETLB: reserved ones
+ */
+enum hugepages {
+	HUGEPAGES_AUTO,
+	HUGEPAGES_OFF,
+	HUGEPAGES_HUGETLB,
+};
+
+/**
  * struct settings - what the environment says
  * @binary:	CPRSHIM_BINARY: replacement; NULL: the path that the VMM was started by
  * @method:	CPRSHIM_METHOD: "auto" or "exec"
  * @rundir:	CPRSHIM_RUNDIR, or NULL
  * @runtime_dir: XDG_RUNTIME_DIR, or NULL
  * @timeout_s:	CPRSHIM_TIMEOUT: seconds that an update may take before it is undone
+ * @hugepages:	CPRSHIM_HUGEPAGES: auto, off, hugetlb
  * @log_level:	CPRSHIM_LOG: error, warning, info, debug (enum log_level)
  * @log_file:	CPRSHIM_LOGFILE, or NULL for stderr
  * @fault:	CPRSHIM_FAULT: where an update is to fail (loader/fault.h), or NULL
@@ -27,6 +40,7 @@ struct settings {
 	const char *rundir;
 	const char *runtime_dir;
 	unsigned int timeout_s;
+	enum hugepages hugepages;
 	int log_level;
 	const char *log_file;
 	const char *fault;

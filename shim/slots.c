@@ -66,6 +66,15 @@ int slots_move(int fd)
 	return high;
 }
 
+static int make_memfd(const char *name, unsigned int flags)
+{
+	int fd = real(memfd_create)(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = real(memfd_create)(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? -errno : slots_move(fd);
+}
+
 /**
  * slots_memfd() - make a memfd of our own
  * @name: as it appears in /proc/PID/fd
@@ -74,11 +83,13 @@ int slots_move(int fd)
  */
 int slots_memfd(const char *name)
 {
-	int fd = real(memfd_create)(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	return make_memfd(name, 0);
+}
 
-	if (fd < 0 && errno == EINVAL)
-		fd = real(memfd_create)(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	return fd < 0 ? -errno : slots_move(fd);
+/** slots_memfd_huge() - the same, of reserved huge pages of the default size (hugetlbfs) */
+int slots_memfd_huge(const char *name)
+{
+	return make_memfd(name, MFD_HUGETLB);
 }
 
 /**

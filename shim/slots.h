@@ -14,6 +14,7 @@ void slots_setup(void);
 int slots_park(int fd);
 int slots_move(int fd);
 int slots_memfd(const char *name);
+int slots_memfd_huge(const char *name);
 int slots_adopt(int fd);
 int slots_close(int fd);
 bool slots_owns(int fd);

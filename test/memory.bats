@@ -204,6 +204,66 @@ make_huge_dir() {
 	with_huge_pages qemu_back_mem -M "$MACHINE" -mem-path "$HUGE_DIR" -m $((MIB - 1))
 }
 
+# ram_status FIELD: of the guest's main memory, as cprctl status tells it
+ram_status() {
+	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" | jq ".ram[] | select(.name == \"pc.ram\").$1"
+}
+
+@test "CPRSHIM_HUGEPAGES=hugetlb: plain RAM is in reserved huge pages, and stays in them" {
+	take_huge_pages $((MIB / 2))
+	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=hugetlb)
+	with_huge_pages memfd:cprshim-ram -M "$MACHINE"
+}
+
+@test "CPRSHIM_HUGEPAGES=hugetlb, and not enough of them: it is said, and the guest has small ones" {
+	take_huge_pages $((MIB / 2 - 1))
+	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=hugetlb)
+	boot -M "$MACHINE"
+	grep -q "too few huge pages are reserved for $MIB MiB" "$VM_DIR/shim.log"
+	[ "$(huge_pages_free)" = $((MIB / 2 - 1)) ]
+	UPDATE_TO=(new)
+	through_updates
+}
+
+# The host gives huge pages to anonymous memory that asks for them, as QEMU's does, and none to a memfd.
+with_small_shared_pages() {
+	local thp=/sys/kernel/mm/transparent_hugepage
+
+	[[ $(cat "$thp/enabled") != *"[never]"* && $(cat "$thp/shmem_enabled") == *"[never]"* ]] ||
+		skip "this host gives shared memory huge pages by itself, or none to any"
+}
+
+is_huge() { [ "$(ram_status huge)" -ge "$1" ]; }
+
+@test "memory that is there gets huge pages like anonymous memory, and keeps them; what is not there stays so" {
+	with_small_shared_pages
+	boot -M "$MACHINE" -mem-prealloc
+	wait_for 60 is_huge $((MIB << 20))
+	through_updates
+	wait_for 60 is_huge $((MIB << 20))
+	end_process "$VM_PID"
+
+	# A hole of 64 MiB and a page, as a balloon makes it: with the unit that it ends in there are 33 fewer to be huge.
+	boot -M "$MACHINE" -mem-prealloc
+	fallocate -p -o 64M -l $(((64 << 20) + 4096)) "/proc/$VM_PID/fd/$(ram_status fd)"
+	wait_for 60 is_huge $(((MIB - 66) << 20))
+	update_vm new
+	wait_for 60 is_huge $(((MIB - 66) << 20))
+	[ "$(ram_status huge)" = $(((MIB - 66) << 20)) ]
+	[ "$(stat -Lc %b "/proc/$VM_PID/fd/$(ram_status fd)")" = $(((MIB - 64) * 2048 - 8)) ]
+}
+
+@test "CPRSHIM_HUGEPAGES=off: no huge pages" {
+	with_small_shared_pages
+	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=off)
+	boot -M "$MACHINE" -mem-prealloc
+	# It would have had some by then: the service thread begins two seconds after the start.
+	wait_for 20 runs_for 6
+	[ "$(ram_status huge)" = 0 ]
+}
+
+runs_for() { [ "$(ps -o etimes= -p "$VM_PID")" -ge "$1" ]; }
+
 # --- what QEMU 10.0 has and 7.2 has not ---
 
 @test "QEMU 10.0: aux-ram-share=on, memory-backend-shm, a part of a file, mem-lock=on-fault" {
