@@ -40,6 +40,7 @@
 #include "rollback.h"
 #include "service.h"
 #include "stdout.h"
+#include "strays.h"
 #include "successor.h"
 #include "vm.h"
 
@@ -117,14 +118,6 @@ static void adopt_slots(const struct cprstate *state, int state_fd)
 		adopt_slot(state->fdset[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		adopt_slot(state->pin[i].fd);
-}
-
-/* Whatever else came through the exec (a wrapper's, say) is nobody's. */
-static void close_stray(int fd, void *opaque)
-{
-	(void)opaque;
-	if (fd > STDERR_FILENO && !slots_owns(fd) && fd != log_descriptor())
-		real(close)(fd);
 }
 
 static char **strings(size_t count, const char *(*get)(const struct cprstate *state, size_t i),
@@ -208,6 +201,10 @@ static bool is_helpers_tap(const struct preserved *p)
 
 static int adopt_descriptor(const struct cpr_fd *rec)
 {
+	if (strays_made_again(rec)) {
+		slots_close(rec->fd);
+		return 0;
+	}
 	struct preserved *p = preserved_add();
 
 	if (!p || rec->addr.len > sizeof(p->addr))
@@ -471,7 +468,6 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	first_log();
 	take_parcel(state, state_fd);
 	adopt_slots(state, state_fd);
-	inspect_each(close_stray, NULL);
 	adopt_vm(state);
 	guard_set_role(SHIM_SUCCESSOR);
 	if (state->rehearsal_count) {
@@ -484,6 +480,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
 	arm(state, state_fd);
 	int rc = table_setup(vm.generation);
+	if (!rc)
+		rc = strays_sort(state);
 	if (!rc)
 		rc = adopt_descriptors(state);
 	if (!rc)

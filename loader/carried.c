@@ -207,10 +207,15 @@ void carried_keep(struct execution *e, const struct cprstate *state)
 		execute_keep(e, ours[i]);
 	for (uint32_t i = 0; i < state->ram_count; i++)
 		execute_keep(e, state->ram[i].fd);
-	for (uint32_t i = 0; i < state->fd_count; i++)
+	for (uint32_t i = 0; i < state->fd_count; i++) {
 		execute_keep(e, state->fd[i].fd);
-	for (uint32_t i = 0; i < state->fdset_count; i++)
+		if (state->fd[i].inherited)
+			execute_occupy(e, state->fd[i].number);
+	}
+	for (uint32_t i = 0; i < state->fdset_count; i++) {
 		execute_keep(e, state->fdset[i].fd);
+		execute_occupy(e, state->fdset[i].number);
+	}
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		execute_keep(e, state->pin[i].fd);
 }

@@ -65,6 +65,12 @@ void execute_keep(struct execution *e, int fd)
 	add(&e->keep, fd);
 }
 
+/** execute_occupy() - a number stays in use through the exec, by whatever is there */
+void execute_occupy(struct execution *e, int fd)
+{
+	add(&e->occupy, fd);
+}
+
 /** execute_carry() - of what is kept, only what is named here goes through the exec by itself */
 void execute_carry(struct execution *e, int fd)
 {
@@ -128,6 +134,8 @@ static void set_cloexec(const struct execution *e)
 	const struct fdlist *list = execute_through(e);
 	for (size_t i = 0; i < list->count; i++)
 		real(fcntl)(list->fd[i], F_SETFD, 0);
+	for (size_t i = 0; !e->carry.count && i < e->occupy.count; i++)
+		real(fcntl)(e->occupy.fd[i], F_SETFD, 0);
 }
 
 /**
@@ -156,6 +164,8 @@ void execute_here(struct execution *e)
 	int saved = errno;
 	for (size_t i = 0; i < e->keep.count; i++)
 		real(fcntl)(e->keep.fd[i], F_SETFD, FD_CLOEXEC);
+	for (size_t i = 0; i < e->occupy.count; i++)
+		real(fcntl)(e->occupy.fd[i], F_SETFD, FD_CLOEXEC);
 	if (holder_pid > 0)
 		syscall(SYS_kill, holder_pid, SIGKILL);
 	sigaction(SIGUSR2, &before, NULL);

@@ -32,6 +32,8 @@ struct fdlist {
  * struct execution - what is to be exec'd
  * @program: path or descriptor, arguments, environment
  * @carry: where it is not empty, those of @keep that go through the exec by themselves
+ * @occupy: numbers that the next program will give to what it keeps: they stay in use until then, so that no library's
+ *	   constructor gets one; not by way of a command, whose own they would be
  * @keep:  descriptors that stay open; all others but stdin, stdout and stderr are closed
  * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
  * @holder_wait: the end that the holder reads; closed by the exec
@@ -41,6 +43,7 @@ struct execution {
 	struct program program;
 	struct fdlist keep;
 	struct fdlist carry;
+	struct fdlist occupy;
 	int holder_pipe;
 	int holder_wait;
 	struct guardian guardian;
@@ -48,6 +51,7 @@ struct execution {
 
 int execute_pipe(struct execution *e);
 void execute_keep(struct execution *e, int fd);
+void execute_occupy(struct execution *e, int fd);
 void execute_carry(struct execution *e, int fd);
 const struct fdlist *execute_through(const struct execution *e);
 int execute(struct execution *e);

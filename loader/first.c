@@ -138,11 +138,11 @@ static uint64_t blocked_signals(void)
 	return mask;
 }
 
-static void note_inherited(int fd, void *opaque)
+static void note_before(int fd, void *opaque)
 {
 	(void)opaque;
 	if (!slots_owns(fd))
-		table_note_inherited(fd);
+		table_note_before(fd);
 }
 
 static int remember(char **argv, char **envp)
@@ -189,7 +189,7 @@ char **first_start(char **argv, char **envp)
 	if (!rc)
 		rc = table_setup(0);
 	if (!rc)
-		rc = inspect_each(note_inherited, NULL);
+		rc = inspect_each(note_before, NULL);
 	settings_hide(vm.own_path, envp, "");
 	const char *config = rc ? NULL : service_prepare_monitor();
 	if (!config) {

@@ -113,7 +113,12 @@ int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64
 	}
 	find_copied(ret, *ret_count, deadline_ns);
 	if (ramblock_assign(ret, *ret_count, maps, mappings(maps), &why)) {
-		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s is in no mapping that the shim knows", why);
+		if (real_shadowed())
+			reasons_add(reasons, BLOCKER_PRELOAD_ORDER, "%s takes mmap() before libcprshim.so",
+				    real_shadowed());
+		else
+			reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s is in no mapping that the shim knows",
+				    why);
 		return -EIO;
 	}
 	if (!agrees_with_qemu(ret, *ret_count, &why)) {

@@ -194,6 +194,11 @@ static int place(struct decoy *d, enum fdkind kind, int number, int real, bool f
 	};
 	int fd = make_decoy(d);
 
+	/* Where the number was free, the decoy itself may have got it. */
+	if (fd == number) {
+		fd = real(dup)(number);
+		real(close)(number);
+	}
 	if (fd < 0)
 		return fd;
 	if (full)

@@ -90,6 +90,23 @@ void real_resolve(void)
 }
 
 /**
+ * real_shadowed() - does another library take mmap() before we see it?
+ *
+ * A hook that is behind another library's is called where that one passes calls on; tcmalloc's mmap() does not.
+ *
+ * Return: the library's path, or NULL.
+ */
+const char *real_shadowed(void)
+{
+	Dl_info first, ours;
+	void *found = dlsym(RTLD_DEFAULT, "mmap64");
+
+	if (!found || !dladdr(found, &first) || !dladdr(&real_calls, &ours) || first.dli_fbase == ours.dli_fbase)
+		return NULL;
+	return first.dli_fname;
+}
+
+/**
  * real_symbol() - look up a symbol that the main program may export
  * @name: its name
  *

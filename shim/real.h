@@ -54,6 +54,7 @@ extern struct real_calls real_calls;
 extern bool real_resolved;
 
 void real_resolve(void);
+const char *real_shadowed(void);
 void *real_symbol(const char *name);
 
 #define real(symbol) (*(__builtin_expect(real_resolved, true) ? (void)0 : real_resolve(), &real_calls.symbol))

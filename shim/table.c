@@ -277,10 +277,9 @@ void table_note_received(int fd, int from)
 	put(fd, &rec);
 }
 
-/** table_note_inherited() - record a descriptor that was open when the program started */
-void table_note_inherited(int fd)
+static void note_open(int fd, unsigned int flags)
 {
-	struct fdrec rec = { .kind = FDKIND_FILE, .flags = FDREC_INHERITED, .parent = -1 };
+	struct fdrec rec = { .kind = FDKIND_FILE, .flags = flags, .parent = -1 };
 	struct stat st;
 
 	if (fd <= STDERR_FILENO)
@@ -288,6 +287,24 @@ void table_note_inherited(int fd)
 	else if (!fstat(fd, &st) && S_ISSOCK(st.st_mode))
 		rec.kind = FDKIND_CONNECTION; /* whose traffic may have to be followed (shim/session.h) */
 	put(fd, &rec);
+}
+
+/** table_note_inherited() - record a descriptor that was open when the program started */
+void table_note_inherited(int fd)
+{
+	note_open(fd, FDREC_INHERITED);
+}
+
+/**
+ * table_note_before() - record a descriptor that is open before main()
+ *
+ * What closes on exec did not come through one: a library's constructor has made it, and will in the next program too.
+ */
+void table_note_before(int fd)
+{
+	int flags = real(fcntl)(fd, F_GETFD);
+
+	note_open(fd, flags >= 0 && flags & FD_CLOEXEC ? 0 : FDREC_INHERITED);
 }
 
 /** table_note_parent() - a record, if there is one, belongs to another descriptor's */

@@ -30,6 +30,7 @@ void table_note_duplicate(int from, int to, enum hook_id origin);
 void table_note_text(int fd, enum fdkind kind, enum hook_id origin, const char *text);
 void table_note_received(int fd, int from);
 void table_note_inherited(int fd);
+void table_note_before(int fd);
 void table_note_parent(int fd, int parent);
 void table_refresh(int fd);
 void table_set_flag(int fd, unsigned int flag);

@@ -2,67 +2,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The hooks, in programs that the shim takes for a VMM (test/programs/): results and errno are what they are without the shim,
 # and whenever nothing is under way the published table and the kernel agree. Then what the shim must not do: reach children
-# or programs that are no VMM, give its own descriptors up, lock up with an allocator or in a forked child.
+# or programs that are no VMM, give its own descriptors up, or lock up in a forked child. test/preload.bats has other libraries.
 
 bats_require_minimum_version 1.5.0
 
 load lib/common
+load lib/programs
 
 setup() {
 	setup_vm_dir
-	programs=$CPRSHIM_BUILDDIR/test/programs
-	jemalloc=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2
+	setup_programs
 }
 
 teardown() {
 	teardown_vm_dir
-}
-
-# run_plain NAME, run_shimmed NAME [PRELOAD]: run a program in an empty directory, with its stdout in plain.out or shimmed.out and
-# its stderr in .err. bats' own descriptors are kept from it.
-run_plain() {
-	run_as plain "$1" env -u LD_PRELOAD
-}
-
-run_shimmed() {
-	run_as shimmed "$1" env EXPECT_TABLE=yes "CPRSHIM_RUNDIR=$VM_DIR/run" "LD_PRELOAD=${2:-$SHIM}"
-}
-
-run_as() {
-	local out=$VM_DIR/$1 name=$2 status=0
-	shift 2
-
-	rm -rf "$VM_DIR/work"
-	mkdir "$VM_DIR/work"
-	mkfifo "$VM_DIR/work/fifo"
-	ln -sf "$programs/prog_$name" "$VM_DIR/qemu-system-$name"
-	# Built without libtool's wrapper scripts, so this is the program itself.
-	(
-		close_bats_descriptors
-		cd "$VM_DIR/work"
-		exec timeout 60 "$@" "$VM_DIR/qemu-system-$name"
-	) >"$out.out" 2>"$out.err" </dev/null || status=$?
-	cat "$out.err" >&2
-	return $status
-}
-
-close_bats_descriptors() {
-	local fd
-
-	for fd in "/proc/$BASHPID/fd"/*; do
-		fd=${fd##*/}
-		if [ "$fd" -gt 2 ] && [ "$fd" != 255 ]; then
-			eval "exec $fd>&-"
-		fi
-	done
-}
-
-# same_with_and_without NAME [PRELOAD]: the program finds the table right, and prints the same in both runs.
-same_with_and_without() {
-	run_plain "$1"
-	run_shimmed "$@"
-	[ "$(wc -l <"$VM_DIR/plain.out")" -ge 2 ]
-	diff -u "$VM_DIR/plain.out" "$VM_DIR/shimmed.out"
 }
 
 # --- one family of calls each
@@ -109,6 +62,11 @@ same_with_and_without() {
 	run_shimmed threads
 }
 
+@test "children of vfork() and posix_spawn() while 64 threads are in hooks leave the table alone" {
+	export THREADS_MODE=vfork
+	run_shimmed threads
+}
+
 @test "threads cancelled in the middle of a hook leave nothing locked" {
 	export THREADS_MODE=cancel
 	run_shimmed threads
@@ -118,50 +76,6 @@ same_with_and_without() {
 	export THREADS_MODE=signal
 	run_shimmed threads
 	grep -qx 'rounds were done: 1' "$VM_DIR/shimmed.out"
-}
-
-# --- other libraries
-
-@test "with jemalloc, preloaded before and after the shim" {
-	local order
-
-	[ -e "$jemalloc" ]
-	for order in "$SHIM:$jemalloc" "$jemalloc:$SHIM"; do
-		run_shimmed open "$order"
-		run_shimmed threads "$order"
-		run_shimmed memory "$order"
-	done
-	for order in "$SHIM:$jemalloc" "$jemalloc:$SHIM"; do
-		timeout 20 env LD_PRELOAD="$order" "$QEMU_OLD" -version | grep -q 'QEMU emulator'
-	done
-}
-
-@test "a VM with jemalloc beside the shim runs, and its table is complete" {
-	local order
-
-	[ -e "$jemalloc" ]
-	for order in "$SHIM:$jemalloc" "$jemalloc:$SHIM"; do
-		SHIM=$order boot_guest
-		[ "$(cprctl_status | jq '.incomplete // empty | length')" = "" ]
-		cprctl_status | jq -e '.blockers == []'
-		[ "$(grep -c jemalloc "/proc/$VM_PID/maps")" -gt 0 ]
-		end_process "$VM_PID"
-		rm -f "$VM_DIR"/*.sock
-	done
-}
-
-cprctl_status() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID"
-}
-
-@test "a library whose constructor and thread use the hooked calls, preloaded before and after the shim" {
-	local ctor=$programs/.libs/ctor.so order
-
-	for order in "$SHIM:$ctor" "$ctor:$SHIM"; do
-		run_shimmed open "$order"
-		grep -q 'constructor: done' "$VM_DIR/shimmed.err"
-		LD_PRELOAD="$order" CTOR_QUIET=1 "$QEMU_OLD" -version | grep -q 'QEMU emulator'
-	done
 }
 
 # --- what children and other programs see

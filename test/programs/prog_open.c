@@ -4,6 +4,7 @@
  * own.
  */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -155,6 +156,25 @@ static void directories(void)
 	program_agree("closedir");
 }
 
+/* A module that nobody but us can see the names of; its constructor leaves two files open. */
+static void module(const char *path)
+{
+	int next = dup(1);
+
+	close(next);
+	void *handle = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+
+	if (path && !handle)
+		program_fail("%s", dlerror());
+	if (!handle)
+		return;
+	program_expect(next, "file", "open", "/dev/zero");
+	program_expect(next + 1, "file", "open", "/dev/full");
+	program_agree("a module");
+	done(next);
+	done(next + 1);
+}
+
 static void failing(void)
 {
 	program_say("open", open("nowhere", O_RDONLY));
@@ -183,6 +203,7 @@ int main(void)
 	created();
 	streams();
 	directories();
+	module(getenv("MODULE"));
 	failing();
 	return program_end();
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,46 @@ static void fork_storm(int children)
 	}
 }
 
+/* Children that share our memory until they are gone, and are to leave no trace in it. */
+static void vfork_one(void)
+{
+	int status = -1;
+	pid_t child = vfork(); /* NOLINT */
+
+	if (!child) { /* NOLINTBEGIN */
+		close(open("/dev/null", O_RDONLY));
+		dup2(1, 50);
+		closefrom(3);
+		_exit(0);
+	} /* NOLINTEND */
+	check(child, "vfork");
+	if (waitpid(child, &status, 0) != child || status)
+		program_fail("a child of vfork() ended with status %d", status);
+}
+
+static void spawn_one(void)
+{
+	char *const argv[] = { (char *)"true", NULL };
+	posix_spawn_file_actions_t actions;
+	int status = -1;
+	pid_t child;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	check(-posix_spawnp(&child, "true", &actions, NULL, argv, environ), "posix_spawn");
+	posix_spawn_file_actions_destroy(&actions);
+	if (waitpid(child, &status, 0) != child || status)
+		program_fail("a child of posix_spawn() ended with status %d", status);
+}
+
+static void vfork_storm(int children)
+{
+	for (int i = 0; i < children; i++) {
+		vfork_one();
+		spawn_one();
+	}
+}
+
 static void *sleep_in_open(void *path)
 {
 	close(open(path, O_WRONLY)); /* a FIFO that nobody reads */
@@ -141,6 +182,8 @@ int main(int argc, char **argv)
 		check(-pthread_create(&threads[i], NULL, work, NULL), "pthread_create");
 	if (mode && !strcmp(mode, "fork"))
 		fork_storm(60);
+	else if (mode && !strcmp(mode, "vfork"))
+		vfork_storm(60);
 	else if (mode && !strcmp(mode, "cancel"))
 		cancel_some("fifo", 50);
 	else if (mode && !strcmp(mode, "signal"))

@@ -104,6 +104,9 @@ static bool take_table(void)
 	return !err;
 }
 
+/* Of ctor.c, where that is preloaded. */
+__attribute__((weak)) void ctor_join(void);
+
 /**
  * program_start() - make the shim record, as QEMU does when it makes its signalfd, and learn which descriptors are the
  * shim's
@@ -116,6 +119,8 @@ void program_start(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (ctor_join)
+		ctor_join();
 	program_say("signalfd", signalfd(-1, &set, SFD_CLOEXEC));
 	if (!getenv("EXPECT_TABLE"))
 		return;
