@@ -102,3 +102,23 @@ setup() {
 	END
 	[[ $output == *" []" ]]
 }
+
+@test "every test that docs/pitfalls.md names is there" {
+	run -0 python3 - "$srcdir" <<-'END'
+		import re, sys
+		top = sys.argv[1]
+		names = wrong = 0
+		for line in open(top + "/docs/pitfalls.md"):
+		    parts = re.split(r"(\w+\.bats)", line.split("|")[2] if line.startswith("| ") else "")
+		    for file, text in zip(parts[1::2], parts[2::2]):
+		        tests = [x for x in open(top + "/test/" + file) if x.startswith("@test ") or x.startswith("\t")]
+		        for name in re.findall(r'"([^"]*)"', text):
+		            names += 1
+		            if not any("@test" in x and name in x for x in tests):
+		                wrong += 1
+		                print(f"{file} has no test \"{name}\"")
+		print(names, "names")
+		sys.exit(bool(wrong) or names < 40)
+	END
+	echo "$output"
+}
