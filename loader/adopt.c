@@ -34,6 +34,7 @@
 #include "first.h"
 #include "looks.h"
 #include "made.h"
+#include "nbddisks.h"
 #include "optvalue.h"
 #include "parcel.h"
 #include "program.h"
@@ -116,6 +117,8 @@ static void adopt_slots(const struct cprstate *state, int state_fd)
 		adopt_slot(state->fd[i].fd);
 	for (uint32_t i = 0; i < state->fdset_count; i++)
 		adopt_slot(state->fdset[i].fd);
+	for (uint32_t i = 0; i < state->nbd_count; i++)
+		adopt_slot(state->nbd[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		adopt_slot(state->pin[i].fd);
 }
@@ -486,6 +489,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		rc = adopt_descriptors(state);
 	if (!rc)
 		rc = adopt_fdsets(state);
+	if (!rc && way_back)
+		rc = nbddisks_adopt(state);
 	if (!rc)
 		rc = changes_adopt(state);
 	if (!rc)

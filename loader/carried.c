@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../shim/nbd.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
 #include "handover.h"
@@ -195,6 +196,39 @@ int carried_put_fdsets(struct handover *h, const struct plan *plan)
 	return 0;
 }
 
+/**
+ * carried_put_nbd() - write the connections to NBD servers, for the way back
+ * @h:	  the handover
+ * @plan: the plan
+ *
+ * Return: 0 or a negative errno.
+ */
+int carried_put_nbd(struct handover *h, const struct plan *plan)
+{
+	const struct planned **list = oldest_first(plan);
+	int rc = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < plan->count; i++) {
+		const struct inspected *it = &list[i]->it;
+
+		if (it->kind != FDKIND_CONNECTION || it->rec.detail_type != FDDETAIL_ADDR || !nbd_is_one(it->fd))
+			continue;
+		struct nbd_words words = nbd_words(it->fd);
+		struct cpr_nbd rec = { .addr = { it->rec.detail, it->rec.detail_len }, .fd = -1 };
+
+		if (!words.lost) {
+			rec.said = (struct cpr_bytes){ words.said, (uint32_t)words.said_len };
+			rec.heard = (struct cpr_bytes){ words.heard, (uint32_t)words.heard_len };
+		}
+		if (nbd_is_spare(it->fd))
+			rec.fd = rc = park(h, it->fd);
+		rc = rc < 0 ? rc : 0;
+		cprstate_put_nbd(&h->w, &rec);
+	}
+	free(list);
+	return rc;
+}
+
 /** carried_keep() - keep the descriptors that a state names */
 void carried_keep(struct execution *e, const struct cprstate *state)
 {
@@ -216,6 +250,8 @@ void carried_keep(struct execution *e, const struct cprstate *state)
 		execute_keep(e, state->fdset[i].fd);
 		execute_occupy(e, state->fdset[i].number);
 	}
+	for (uint32_t i = 0; i < state->nbd_count; i++)
+		execute_keep(e, state->nbd[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		execute_keep(e, state->pin[i].fd);
 }

@@ -379,6 +379,8 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = carried_put_fds(h, f, plan);
 	if (!rc)
 		rc = carried_put_fdsets(h, plan);
+	if (!rc)
+		rc = carried_put_nbd(h, plan);
 	ringbufs_put(&h->w, f->ringbufs);
 	mux_save(&h->w, plan);
 	if (!rc)

@@ -14,7 +14,6 @@
 #include "address.h"
 #include "argv.h"
 #include "chardevs.h"
-#include "nbdpeer.h"
 #include "optvalue.h"
 #include "version.h"
 #include "vm.h"
@@ -105,7 +104,7 @@ static void check_listeners(const struct plan *plan, struct reasons *blockers)
 	}
 }
 
-static enum plan_action plan_connection(struct planned *p, const json_t *chardevs, struct reasons *blockers)
+static enum plan_action plan_connection(struct planned *p, const json_t *chardevs)
 {
 	/* Nothing else of QEMU's connects one (chardev/char-udp.c): its networks send to addresses. */
 	if (decoy_is_datagram(decoy_real(p->it.fd))) {
@@ -113,9 +112,6 @@ static enum plan_action plan_connection(struct planned *p, const json_t *chardev
 		return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 	}
 	p->chardev = chardevs_connected(p->it.fd, chardevs) != NULL;
-	if (!p->chardev && nbdpeer_ends(decoy_real(p->it.fd)))
-		reasons_add(blockers, BLOCKER_NBD_CLIENT,
-			    "descriptor %d is a disk of a qemu-nbd that ends with its client", p->it.fd);
 	return p->chardev ? PLAN_PRESERVE : PLAN_CLOSE;
 }
 
@@ -163,7 +159,7 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	case FDKIND_LISTENER:
 		return plan_listener(p, chardevs);
 	case FDKIND_CONNECTION:
-		return plan_connection(p, chardevs, blockers);
+		return plan_connection(p, chardevs);
 	case FDKIND_FILE:
 		return plan_file(p);
 	case FDKIND_PIPE:

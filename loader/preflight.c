@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "hotplug.h"
 #include "interrupts.h"
+#include "nbddisks.h"
 #include "ondisk.h"
 #include "partners.h"
 #include "qmp.h"
@@ -189,6 +190,7 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	interrupts_check(deadline, reasons);
 	int rc = preflight_plan(plan, deadline, reasons);
 	ondisk_check(plan, reasons);
+	nbddisks_check(plan, deadline, reasons);
 	if (rc)
 		reasons_add(reasons, BLOCKER_NOT_TOLD, "the descriptors could not be listed: %s", strerror(-rc));
 	return rc;

@@ -50,7 +50,7 @@ static int fill(struct qmp *q, uint64_t deadline_ns)
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (!ready)
-		return -ETIMEDOUT;
+		return clock_left_ms(deadline_ns) ? 0 : -ETIMEDOUT;
 	ssize_t n = read(q->fd, q->buf + q->len, q->size - q->len);
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN ? 0 : -errno;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../shim/moved.h"
+#include "../shim/nbd.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "ondisk.h"
@@ -34,7 +35,8 @@ bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct planned *p = &plan->fds[i];
 
-		if (p->partner || (p->it.kind == FDKIND_CONNECTION && p->action == PLAN_CLOSE)) {
+		if (p->partner ||
+		    (p->it.kind == FDKIND_CONNECTION && p->action == PLAN_CLOSE && !nbd_is_spare(p->it.fd))) {
 			snprintf(ret_why, size, "descriptor %d (%s) leads to a back end that serves one QEMU at a time",
 				 p->it.fd, fdkind_text(p->it.kind));
 			return false;

@@ -22,6 +22,7 @@
 #include "../shim/guard.h"
 #include "../shim/log.h"
 #include "../shim/moved.h"
+#include "../shim/nbd.h"
 #include "../shim/preserved.h"
 #include "../shim/ram.h"
 #include "../shim/real.h"
@@ -41,6 +42,7 @@
 #include "migparams.h"
 #include "monitors.h"
 #include "mux.h"
+#include "nbddisks.h"
 #include "packets.h"
 #include "pins.h"
 #include "plan.h"
@@ -64,6 +66,11 @@
 
 static uint64_t deadline;
 static struct reasons warnings = REASONS_INIT;
+
+static void start_clock(void)
+{
+	deadline = clock_now() + (uint64_t)vm.cpr_state->vm[0].timeout_s * 1000000000;
+}
 
 static json_t *capability(const char *name, bool on)
 {
@@ -271,6 +278,11 @@ static int match_ram(int (*match)(const struct cprstate *state, uint64_t deadlin
 /* QEMU waits for the device state, and is what the state says that it must be. */
 static int come_up(char error[QMP_ERROR_MAX])
 {
+	/* On the way back QEMU may have to wait for a disk's server, however long that takes. */
+	bool may_wait = nbd_was_adopted();
+
+	if (may_wait)
+		deadline = UINT64_MAX;
 	if (qmp_handshake(&qmp_private, deadline)) {
 		snprintf(error, QMP_ERROR_MAX, "the new QEMU did not come up in time");
 		return -ETIMEDOUT;
@@ -280,6 +292,8 @@ static int come_up(char error[QMP_ERROR_MAX])
 		return -EIO;
 	if (replay(error))
 		return -EIO;
+	if (may_wait)
+		start_clock();
 	return 0;
 }
 
@@ -432,6 +446,7 @@ static void tidy_up(void)
 	       error); /* a round through every loop: none polls a decoy now */
 	close_leftovers();
 	moved_release();
+	nbddisks_release(vm.cpr_state);
 	ramblocks_release(vm.cpr_state);
 	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
 		slots_close(vm.cpr_state->fdset[i].fd);
@@ -482,7 +497,7 @@ void successor_bring_up(void)
 	char error[QMP_ERROR_MAX] = "";
 	bool way_back = vm.journal->attempt > 1;
 
-	deadline = clock_now() + (uint64_t)vm.cpr_state->vm[0].timeout_s * 1000000000;
+	start_clock();
 	if (guard_rehearses())
 		rehearse();
 	int rc = prepare(error);

@@ -11,6 +11,7 @@
 
 #include "fdsets.h"
 #include "guard.h"
+#include "nbd.h"
 #include "real.h"
 #include "session.h"
 #include "slots.h"
@@ -22,6 +23,8 @@ static void forget_session(int fd)
 
 	if (kind == FDKIND_CLIENT || kind == FDKIND_CONNECTION || kind == FDKIND_PTY_MASTER)
 		session_close(fd);
+	if (kind == FDKIND_CONNECTION)
+		nbd_closed(fd);
 }
 
 static void forget(int fd)

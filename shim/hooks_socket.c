@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "guard.h"
+#include "nbd.h"
 #include "preserved.h"
 #include "real.h"
 #include "session.h"
@@ -182,11 +183,14 @@ SHIM_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!guard_enter())
 		return real(connect)(fd, addr, len);
 	struct preserved *p = rebind_connection(fd, addr, len);
-	int rc = p ? 0 : real(connect)(fd, addr, len);
+	bool kept = !p && guard_role() == SHIM_SUCCESSOR && nbd_return_to(fd, addr, len);
+	int rc = p || kept ? 0 : real(connect)(fd, addr, len);
 	if (!rc || errno == EINPROGRESS) {
 		int saved = errno;
 
 		table_note_address(fd, FDKIND_CONNECTION, addr, len);
+		if (!p && !kept)
+			nbd_connected(fd);
 		if (p)
 			session_restore(fd, p->protocol, p->negotiated, p->oob);
 		errno = saved;
@@ -279,7 +283,11 @@ SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	if (__builtin_expect(tpm_has_answer(fd), false))
 		return tpm_answer(msg);
-	ssize_t n = real(recvmsg)(fd, msg, flags);
+	ssize_t n = 0;
+	if (__builtin_expect(nbd_repeats(), false))
+		n = nbd_repeat_receive(fd, msg);
+	if (!n)
+		n = real(recvmsg)(fd, msg, flags);
 
 	if (n < 0 && errno == EAGAIN)
 		n = decoy_receive(fd, msg, flags);
@@ -288,7 +296,7 @@ SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (n >= 0 && (client || msg->msg_controllen) && guard_enter()) {
 		int saved = errno;
 
-		if (client)
+		if (client && !nbd_received(fd, msg, (size_t)n))
 			session_received(fd, msg, (size_t)n);
 		if (msg->msg_controllen)
 			note_received(fd, msg);
@@ -306,12 +314,19 @@ SHIM_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		guard_leave();
 		return done;
 	}
+	if (__builtin_expect(nbd_repeats(), false)) {
+		ssize_t done = nbd_repeat_send(fd, msg);
+
+		if (done)
+			return done;
+	}
 	ssize_t n = real(sendmsg)(fd, msg, flags);
 
 	if (n > 0 && has_session(fd) && guard_enter()) {
 		int saved = errno;
 
-		session_sent(fd, msg, (size_t)n);
+		if (!nbd_sent(fd, msg, (size_t)n))
+			session_sent(fd, msg, (size_t)n);
 		errno = saved;
 		guard_leave();
 	}

@@ -41,39 +41,41 @@ struct preserved *preserved_at(size_t index)
 	return &list[index];
 }
 
-/* Are these the same address? QEMU pads some with zeros and some not, so lengths do not tell. */
-static bool same_address(const struct preserved *p, const struct sockaddr *addr, socklen_t len)
+/** preserved_same_address() - are these the same? QEMU pads some with zeros and some not, so lengths do not tell. */
+bool preserved_same_address(const struct sockaddr *mine, socklen_t mine_len, const struct sockaddr *addr, socklen_t len)
 {
-	const struct sockaddr *mine = (const struct sockaddr *)&p->addr;
-
 	if (mine->sa_family != addr->sa_family)
 		return false;
 	if (addr->sa_family == AF_UNIX) {
-		const char *a = ((const struct sockaddr_un *)&p->addr)->sun_path;
+		const char *a = ((const struct sockaddr_un *)mine)->sun_path;
 		const char *b = ((const struct sockaddr_un *)addr)->sun_path;
 		size_t head = offsetof(struct sockaddr_un, sun_path);
 
-		if (len <= head || p->addr_len <= head)
+		if (len <= head || mine_len <= head)
 			return false;
 		if (!*a || !*b)
-			return p->addr_len == len && !memcmp(a, b, len - head);
-		return strnlen(a, p->addr_len - head) == strnlen(b, len - head) &&
-		       !memcmp(a, b, strnlen(b, len - head));
+			return mine_len == len && !memcmp(a, b, len - head);
+		return strnlen(a, mine_len - head) == strnlen(b, len - head) && !memcmp(a, b, strnlen(b, len - head));
 	}
 	if (addr->sa_family == AF_INET) {
-		const struct sockaddr_in *a = (const struct sockaddr_in *)&p->addr;
+		const struct sockaddr_in *a = (const struct sockaddr_in *)mine;
 		const struct sockaddr_in *b = (const struct sockaddr_in *)addr;
 
 		return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
 	}
 	if (addr->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&p->addr;
+		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)mine;
 		const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)addr;
 
 		return a->sin6_port == b->sin6_port && a->sin6_scope_id == b->sin6_scope_id &&
 		       !memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr));
 	}
-	return p->addr_len == len && !memcmp(&p->addr, addr, len);
+	return mine_len == len && !memcmp(mine, addr, len);
+}
+
+static bool same_address(const struct preserved *p, const struct sockaddr *addr, socklen_t len)
+{
+	return preserved_same_address((const struct sockaddr *)&p->addr, p->addr_len, addr, len);
 }
 
 /**

@@ -61,6 +61,8 @@ struct preserved {
 struct preserved *preserved_add(void);
 size_t preserved_count(void);
 struct preserved *preserved_at(size_t index);
+bool preserved_same_address(const struct sockaddr *mine, socklen_t mine_len, const struct sockaddr *addr,
+			    socklen_t len);
 struct preserved *preserved_by_address(enum fdkind kind, const struct sockaddr *addr, socklen_t len);
 struct preserved *preserved_by_path(const char *path, int flags);
 struct preserved *preserved_by_name(enum fdkind kind, const char *name);

@@ -161,7 +161,7 @@ has_pattern() {
 
 # start_nbd NAME FILE [OPTIONS]: one client at a time, as qemu-nbd does where nothing else is asked for
 start_nbd() {
-	start_background "$VM_DIR/nbd.log" qemu-nbd --persistent --shared=1 -f raw -k "$VM_DIR/$1.sock" "${@:3}" "$2"
+	start_background "$VM_DIR/nbd.log" qemu-nbd --persistent -f raw -k "$VM_DIR/$1.sock" "${@:3}" "$2"
 	NBD_PID=$!
 	wait_for 5 test -S "$VM_DIR/$1.sock"
 }
@@ -184,14 +184,179 @@ start_nbd() {
 	disk_is_whole "$VM_DIR/exported" raw
 }
 
-@test "an NBD server that would end with its client is refused" {
+@test "an NBD server that would end with its client: refused, but where the new QEMU is its client before" {
 	qemu-img create -q -f raw "$VM_DIR/exported" 4M
 	start_background "$VM_DIR/nbd.log" qemu-nbd -f raw -k "$VM_DIR/nbd.sock" "$VM_DIR/exported"
 	wait_for 5 test -S "$VM_DIR/nbd.sock"
-	boot_guest -M q35 -accel tcg -drive "file=nbd+unix:///?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0"
+	boot_guest -M pc-q35-7.2 -accel tcg -drive "file=nbd+unix:///?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0"
 	run -1 update_vm new
-	[[ $output == *"qemu-nbd that ends with its client: start it with --persistent"* ]]
+	[[ $output == *"qemu-nbd that ends with its client: start qemu-nbd with --persistent"* ]]
 	[[ $(qemu_io nbd0 'write -P 1 0 64k') != *rror* ]]
+	guest_alive
+	end_process "$VM_PID"
+
+	use_qemu old
+	start_background "$VM_DIR/nbd.log" qemu-nbd --shared=2 -f raw -k "$VM_DIR/nbd.sock" "$VM_DIR/exported"
+	wait_for 5 test -S "$VM_DIR/nbd.sock"
+	boot_guest -M pc-q35-7.2 -accel tcg -drive "file=nbd+unix:///?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0"
+	update_vm new
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	drives_hold 1 nbd0
+	update_vm old
+	drives_hold 2 nbd0
+}
+
+# in_the_middle COMMAND: a replacement in which that happens to the VM's surroundings between the old QEMU and the new.
+in_the_middle() {
+	cat >"$VM_DIR/command" <<-END
+		#!/bin/sh
+		[ -z "\$CPRSHIM_STATE" ] || { $1; }
+		exec $QEMU_NEW "\$@"
+	END
+	chmod +x "$VM_DIR/command"
+}
+
+# fails_in_the_middle: an update to it.
+fails_in_the_middle() {
+	local rc=0
+
+	update_by_ctl --no-rehearse --binary "$VM_DIR/command" || rc=$?
+	[ "$rc" = 1 ]
+	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
+	vm_runs old
+}
+
+nbd_is_waited_for() { grep -q 'NBD server of a disk does not serve it' "$VM_DIR/shim.log"; }
+
+# start_exports: qemu-storage-daemon serves the exports "first" and "second", at one address; its monitor is NBD_CTL.
+start_exports() {
+	NBD_CTL=$VM_DIR/storage.ctl
+	start_background "$VM_DIR/nbd.log" qemu-storage-daemon \
+		--blockdev "driver=file,filename=$VM_DIR/first.qcow2,node-name=first" --blockdev "driver=file,filename=$VM_DIR/second,node-name=second" \
+		--nbd-server "addr.type=unix,addr.path=$VM_DIR/nbd.sock" --export type=nbd,id=first,node-name=first,writable=on \
+		--export type=nbd,id=second,node-name=second,writable=on \
+		--chardev "socket,id=ctl,path=$NBD_CTL,server=on,wait=off" --monitor chardev=ctl
+	NBD_PID=$!
+	wait_for 5 test -S "$NBD_CTL"
+}
+
+@test "an NBD server that lets nobody in any more in the middle of an update: the old QEMU has its connections" {
+	cd "$VM_DIR"
+	qemu-img create -q -f qcow2 first.qcow2 64M
+	truncate -s 80M first.qcow2 # what is exported does not grow
+	qemu-img create -q -f raw second 4M
+	start_exports
+	boot_linux -M pc-q35-7.2 -accel tcg -drive "file=nbd+unix:///first?socket=$VM_DIR/nbd.sock,format=qcow2,if=none,id=disk0" \
+		-device virtio-blk-pci,drive=disk0 -device virtio-scsi-pci -device scsi-hd,drive=disk1 \
+		-drive "file=nbd+unix:///second?socket=$VM_DIR/nbd.sock,format=raw,if=none,id=disk1,file.reconnect-delay=20"
+	start_serial_client
+	wait_serial 20 'DISK ok'
+	[[ $(qemu_io disk1 'write -P 1 0 64k') != *rror* ]]
+	in_the_middle "mv $VM_DIR/nbd.sock $VM_DIR/away.sock"
+	fails_in_the_middle
+	jq -e '.reasons[0] | test("Failed to connect")' <<<"$UPDATE_RESULT"
+	disk_goes_on
+	drives_hold 1 disk1
+	# The connections are the same still, and are known to be.
+	mv away.sock nbd.sock
+	fails_in_the_middle
+	disk_goes_on
+	drives_hold 2 disk1
+	mv away.sock nbd.sock
+	update_vm new
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	disk_goes_on
+	drives_hold 3 disk1
+	fails nbd_is_waited_for
+	[ "$(guest_status bad)" = 0 ]
+	power_off
+	serial_was_whole
+	end_process "$NBD_PID"
+	qemu-img check -q first.qcow2
+	disk_is_whole first.qcow2 qcow2
+}
+
+@test "two disks of one NBD server, of which the first was connected again: each has its own after a failed update" {
+	cd "$VM_DIR"
+	qemu-img create -q -f raw first.qcow2 4M
+	qemu-img create -q -f raw second 4M
+	start_exports
+	boot_guest -M pc-q35-7.2 -accel tcg -drive "file=nbd+unix:///first?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0,file.reconnect-delay=20" \
+		-drive "file=nbd+unix:///second?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd1"
+	qmp "$NBD_CTL" '{"execute": "block-export-del", "arguments": {"id": "first", "mode": "hard"}}'
+	wait_for 5 qmp "$NBD_CTL" '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "first", "node-name": "first", "writable": true}}'
+	[[ $(qemu_io nbd0 'write -P 1 0 64k') != *rror* ]]
+	[[ $(qemu_io nbd1 'write -P 2 0 64k') != *rror* ]]
+	in_the_middle "mv $VM_DIR/nbd.sock $VM_DIR/away.sock"
+	fails_in_the_middle
+	guest_alive
+	drives_hold 1 nbd0
+	drives_hold 2 nbd1
+}
+
+@test "an NBD server that is gone in the middle of an update: the guest stands still until it is back" {
+	local shared updater
+
+	qemu-img create -q -f raw "$VM_DIR/exported" 64M
+	for shared in 1 2; do
+		use_qemu old
+		start_nbd nbd "$VM_DIR/exported" --shared=$shared
+		boot_guest -M pc-q35-7.2 -accel tcg -drive "file=nbd+unix:///?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0"
+		start_serial_client
+		in_the_middle "kill $NBD_PID"
+		fails_in_the_middle &
+		updater=$!
+		wait_for 20 nbd_is_waited_for
+		rm -f "$VM_DIR/shim.log"
+		start_nbd nbd "$VM_DIR/exported" --shared=$shared
+		wait "$updater"
+		guest_alive
+		[[ $(qemu_io nbd0 'write -P 1 0 64k') != *rror* ]]
+		update_vm new
+		drives_hold 1 nbd0
+		vm_ctl quit
+		wait_for 5 is_gone "$VM_PID"
+		serial_was_whole
+		end_process "$NBD_PID"
+	done
+}
+
+@test "an NBD server that hangs, refuses or is gone is found out before the guest is touched" {
+	qemu-img create -q -f raw "$VM_DIR/exported" 4M
+	boot_with_nbd() {
+		start_nbd nbd "$VM_DIR/exported" --export-name=disk "$@"
+		boot_guest -M q35 -accel tcg -drive "file=nbd+unix:///disk?socket=$VM_DIR/nbd.sock,format=raw,if=virtio,id=nbd0"
+		start_qmp_client
+	}
+	# refused PATTERN: for this reason alone, and nobody has seen the guest stop
+	refused() {
+		fails update_by_ctl
+		jq -e --arg pattern "$1" '.outcome == "refused" and (.reasons | length == 1) and (.reasons[0] | test($pattern))' \
+			<<<"$UPDATE_RESULT"
+		guest_alive
+	}
+	boot_with_nbd --shared=2
+	kill -STOP "$NBD_PID"
+	refused 'nbd.sock does not answer a second client'
+	kill -CONT "$NBD_PID"
+	mv "$VM_DIR/nbd.sock" "$VM_DIR/away.sock"
+	refused 'nbd.sock cannot be connected to again: No such file'
+	start_background "$VM_DIR/other.log" qemu-nbd --persistent -f raw -k "$VM_DIR/nbd.sock" --export-name=other "$VM_DIR/exported"
+	wait_for 5 test -S "$VM_DIR/nbd.sock"
+	refused 'nbd.sock does not serve the disk to a second client'
+	mv -f "$VM_DIR/away.sock" "$VM_DIR/nbd.sock"
+	update_vm new
+	end_process "$NBD_PID"
+	refused 'nbd.sock has ended a disk.s connection'
+	stop_qmp_client >"$VM_DIR/summary.json"
+	jq -e '.events == []' "$VM_DIR/summary.json"
+	end_process "$VM_PID"
+
+	boot_with_nbd
+	kill -STOP "$NBD_PID"
+	refused 'nbd.sock is stopped'
+	kill -CONT "$NBD_PID"
+	update_vm new
 	guest_alive
 }
 
