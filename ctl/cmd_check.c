@@ -28,6 +28,22 @@ static void print_replacement(const json_t *to)
 	printf(", with %zu machine types\n", json_array_size(json_object_get(to, "machines")));
 }
 
+static void print_forecast(const json_t *answer)
+{
+	const json_t *rehearsal = json_object_get(answer, "rehearsal");
+	const json_t *forecast = json_object_get(answer, "predicted_blackout");
+
+	if (json_is_number(json_object_get(rehearsal, "blackout_ms")))
+		printf("  rehearsed: the guest stood still for %.1f ms\n",
+		       json_number_value(json_object_get(rehearsal, "blackout_ms")));
+	result_print_list(stdout, "  left out: ", json_object_get(rehearsal, "not_rehearsed"));
+	if (!json_is_number(json_object_get(forecast, "ms")))
+		return;
+	printf("  predicted blackout: %.0f ms (from: ", json_number_value(json_object_get(forecast, "ms")));
+	text_print(stdout, jget_text(forecast, "from"));
+	puts(")");
+}
+
 static void print_answer(pid_t pid, const json_t *answer, bool ok)
 {
 	const json_t *reasons = json_object_get(answer, "reasons"), *blockers = json_object_get(answer, "blockers");
@@ -36,6 +52,7 @@ static void print_answer(pid_t pid, const json_t *answer, bool ok)
 	if (!ok && !json_array_size(reasons))
 		puts("  it gave no reason");
 	print_replacement(json_object_get(answer, "to"));
+	print_forecast(answer);
 	if (json_array_size(blockers))
 		result_print_blockers(stdout, blockers);
 	else
@@ -58,7 +75,10 @@ int cmd_check(const struct options *opts)
 	int err;
 
 	if (opts->seen & OPT_REHEARSE)
-		unset |= json_object_set_new(request, "rehearse", json_true());
+		unset |= json_object_set_new(request, "rehearse",
+					     opts->rehearse ? json_string(opts->rehearse) : json_true());
+	if (opts->max_blackout)
+		unset |= json_object_set_new(request, "max_blackout", json_integer(opts->max_blackout));
 	if (!request || unset) {
 		json_decref(request);
 		text_error(

@@ -45,6 +45,8 @@ static json_t *make_request(const struct options *opts)
 		err |= json_object_set_new(request, "paused", json_true());
 	if (opts->seen & OPT_NO_REHEARSE)
 		err |= json_object_set_new(request, "rehearse", json_false());
+	if (opts->max_blackout)
+		err |= json_object_set_new(request, "max_blackout", json_integer(opts->max_blackout));
 	if (opts->timeout)
 		err |= json_object_set_new(request, "timeout", json_integer(opts->timeout));
 	if (request && !err)

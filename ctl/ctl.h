@@ -20,20 +20,21 @@
 #define CTL_LOST  3 /* the VMM's process is gone */
 
 /* Options by bit, so that a subcommand can say which it takes. */
-#define OPT_BINARY	(1u << 0)
-#define OPT_METHOD	(1u << 1)
-#define OPT_RUNDIR	(1u << 2)
-#define OPT_TIMEOUT	(1u << 3)
-#define OPT_LOG		(1u << 4)
-#define OPT_LOGFILE	(1u << 5)
-#define OPT_JSON	(1u << 6)
-#define OPT_PAUSED	(1u << 7)
-#define OPT_VERBOSE	(1u << 8)
-#define OPT_COMMAND	(1u << 9)
-#define OPT_REHEARSE	(1u << 10)
-#define OPT_HELP	(1u << 11)
-#define OPT_VERSION	(1u << 12)
-#define OPT_NO_REHEARSE (1u << 13)
+#define OPT_BINARY	 (1u << 0)
+#define OPT_METHOD	 (1u << 1)
+#define OPT_RUNDIR	 (1u << 2)
+#define OPT_TIMEOUT	 (1u << 3)
+#define OPT_LOG		 (1u << 4)
+#define OPT_LOGFILE	 (1u << 5)
+#define OPT_JSON	 (1u << 6)
+#define OPT_PAUSED	 (1u << 7)
+#define OPT_VERBOSE	 (1u << 8)
+#define OPT_COMMAND	 (1u << 9)
+#define OPT_REHEARSE	 (1u << 10)
+#define OPT_HELP	 (1u << 11)
+#define OPT_VERSION	 (1u << 12)
+#define OPT_NO_REHEARSE	 (1u << 13)
+#define OPT_MAX_BLACKOUT (1u << 14)
 
 /* What follows a subcommand's options. */
 enum operand {
@@ -50,7 +51,9 @@ enum operand {
  * @logfile:	--logfile, absolute
  * @method:	--method, a known one
  * @log:	--log
+ * @rehearse:	what --rehearse says behind "="
  * @timeout:	--timeout in seconds
+ * @max_blackout: --max-blackout in milliseconds
  * @pid:	the VM, for OPERAND_PID
  * @program:	program and its arguments, NULL-terminated, for OPERAND_PROGRAM; for --command, which ends the line
  */
@@ -61,7 +64,9 @@ struct options {
 	char *logfile;
 	const char *method;
 	const char *log;
+	const char *rehearse;
 	int timeout;
+	int max_blackout;
 	pid_t pid;
 	char **program;
 };

@@ -20,10 +20,10 @@ static const struct command commands[] = {
 	{ "status", "PID [options]", "Show a VM's descriptors, RAM blocks, blockers and last update.",
 	  OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_status },
 	{ "check", "PID [options]", "Tell whether a VM can be updated, and every reason if not. Touches nothing.",
-	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_REHEARSE | OPT_COMMAND, OPERAND_PID, cmd_check },
+	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_REHEARSE | OPT_MAX_BLACKOUT | OPT_COMMAND, OPERAND_PID, cmd_check },
 	{ "update", "PID [options]", "Update a VM in place and wait for the outcome.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_METHOD | OPT_PAUSED | OPT_TIMEOUT | OPT_VERBOSE | OPT_COMMAND |
-		  OPT_NO_REHEARSE,
+		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT,
 	  OPERAND_PID, cmd_update },
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
 };

@@ -13,6 +13,8 @@
 
 /* Longer than any update takes; a guard against a slip of the finger. */
 #define TIMEOUT_MAX 86400
+/* A minute: it is no blackout any more. */
+#define BLACKOUT_MAX 60000
 
 /* getopt_long() hands out val; bits above its range of characters keep the two apart. */
 #define VAL(bit) ((int)(bit) << 8)
@@ -27,7 +29,8 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, VAL(OPT_JSON) },
 	{ "paused", no_argument, NULL, VAL(OPT_PAUSED) },
 	{ "verbose", no_argument, NULL, VAL(OPT_VERBOSE) },
-	{ "rehearse", no_argument, NULL, VAL(OPT_REHEARSE) },
+	{ "rehearse", optional_argument, NULL, VAL(OPT_REHEARSE) },
+	{ "max-blackout", required_argument, NULL, VAL(OPT_MAX_BLACKOUT) },
 	{ "no-rehearse", no_argument, NULL, VAL(OPT_NO_REHEARSE) },
 	{ "help", no_argument, NULL, VAL(OPT_HELP) },
 	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
@@ -47,7 +50,9 @@ static const struct {
 	{ OPT_LOGFILE, "--logfile F    where it logs to" },
 	{ OPT_PAUSED, "--paused       leave the guest paused after the update" },
 	{ OPT_REHEARSE,
-	  "--rehearse     bring the replacement up beside the guest, as far as it comes, and throw it away" },
+	  "--rehearse[=full] bring the replacement up beside the guest, and throw it away; full: the guest stands still for\n"
+	  "                 some milliseconds, for its devices' state to be loaded as well" },
+	{ OPT_MAX_BLACKOUT, "--max-blackout MS no if the guest is expected to stand still for longer" },
 	{ OPT_NO_REHEARSE, "--no-rehearse  do not do that before the update" },
 	{ OPT_VERBOSE, "-v, --verbose  print progress, also where standard error is no terminal" },
 	{ OPT_JSON, "--json         print JSON" },
@@ -139,6 +144,17 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 		if (options_method_known(arg))
 			return 0;
 		text_error("%s is no update method: auto, exec, relay or transfer", arg);
+		return -EINVAL;
+	case OPT_REHEARSE:
+		opts->rehearse = arg;
+		if (!arg || !strcmp(arg, "full"))
+			return 0;
+		text_error("--rehearse=%s: there is --rehearse, and --rehearse=full", arg);
+		return -EINVAL;
+	case OPT_MAX_BLACKOUT:
+		if (!number(arg, BLACKOUT_MAX, &opts->max_blackout))
+			return 0;
+		text_error("%s is no blackout in whole milliseconds from 1 to %d", arg, BLACKOUT_MAX);
 		return -EINVAL;
 	case OPT_TIMEOUT:
 		if (!number(arg, TIMEOUT_MAX, &opts->timeout))

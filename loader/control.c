@@ -193,7 +193,8 @@ void control_ended(void)
 
 	if (fd < 0)
 		return;
-	json_t *result = refusal(BLOCKER_VM_ENDED, "the VM ended in the middle of the update");
+	json_t *result = refusal(BLOCKER_VM_ENDED,
+				 "the VM ended in the middle of the update: shut down by its guest, or told to quit");
 	json_object_set_new(result, "type", json_string("result"));
 	json_object_set_new(result, "outcome", json_string("ended"));
 	send_line(fd, result);
@@ -248,11 +249,21 @@ static int accept_one(void)
 	return fd;
 }
 
-static unsigned int timeout_of(const json_t *request)
+static unsigned int number_of(const json_t *request, const char *member)
 {
-	json_int_t seconds = json_integer_value(json_object_get(request, "timeout"));
+	json_int_t n = json_integer_value(json_object_get(request, member));
 
-	return seconds > 0 && seconds <= 86400 ? (unsigned int)seconds : 0;
+	return n > 0 && n <= 86400 ? (unsigned int)n : 0;
+}
+
+/* true, false or "full"; without a word an update is rehearsed, and a check is not. */
+static int rehearsal_of(const json_t *request, bool by_default)
+{
+	const json_t *how = json_object_get(request, "rehearse");
+
+	if (json_is_string(how) && !strcmp(json_string_value(how), "full"))
+		return REHEARSE_FULL;
+	return json_is_true(how) || (by_default && !json_is_false(how)) ? REHEARSE_FIRST : REHEARSE_NOT;
 }
 
 /* The command of a request, to be freed; its strings are the request's. NULL where there is none, or it is none. */
@@ -279,14 +290,14 @@ static bool answer(int fd, const json_t *request)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 	const char *binary = json_string_value(json_object_get(request, "binary"));
-	const json_t *rehearse = json_object_get(request, "rehearse");
 	struct update_request update = {
 		.binary = binary,
 		.argv = argv_of(request),
 		.method = json_string_value(json_object_get(request, "method")),
-		.rehearse = command && (strcmp(command, "update") ? json_is_true(rehearse) : !json_is_false(rehearse)),
+		.rehearse = rehearsal_of(request, command && !strcmp(command, "update")),
+		.max_blackout_ms = number_of(request, "max_blackout"),
 		.hold = json_is_true(json_object_get(request, "paused")),
-		.timeout_s = timeout_of(request),
+		.timeout_s = number_of(request, "timeout"),
 		.requester = fd,
 	};
 

@@ -210,7 +210,7 @@ static void to_first_directory(bool there)
 }
 
 /**
- * freeze_save() - have QEMU write its devices' state, and let go of its images
+ * freeze_save() - have QEMU write its devices' state, and let go of its images, unless it is to keep them
  * @f:		 after freeze_stop()
  * @deadline_ns: CLOCK_MONOTONIC
  * @reasons:	 what went wrong
@@ -227,9 +227,12 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 		return f->state_fd;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->state_fd);
-	f->saved = true;
-	to_first_directory(true);
-	if (qmp_do(&qmp_private, "xen-save-devices-state", json_pack("{s:s}", "filename", path), deadline_ns, error)) {
+	f->saved = !f->keeps_images;
+	if (f->saved)
+		to_first_directory(true);
+	/* "live": whoever asks has another QEMU take the images over (migration/savevm.c:qmp_xen_save_devices_state). */
+	if (qmp_do(&qmp_private, "xen-save-devices-state",
+		   json_pack("{s:s, s:b}", "filename", path, "live", !f->keeps_images), deadline_ns, error)) {
 		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
 		/*
 		 * A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand
@@ -246,7 +249,7 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 		return -EIO;
 	}
 	int rc = expect_paused(deadline_ns, reasons);
-	return rc ? rc : images_check_inactive(deadline_ns, reasons);
+	return rc || f->keeps_images ? rc : images_check_inactive(deadline_ns, reasons);
 }
 
 /**

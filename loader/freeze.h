@@ -25,6 +25,7 @@
  * @stopped:  "stop" was sent to a running guest
  * @saved:    device state was written, and the block nodes are inactive
  * @stop_is_shown: the guest is to stay stopped, so users are told that it is
+ * @keeps_images: the save is for a rehearsal: QEMU does not let go of its images
  * @ringbufs: what was read out of ring buffers, or NULL
  * @state_fd: memfd with the saved state, or -1
  */
@@ -36,6 +37,7 @@ struct freeze {
 	bool stopped;
 	bool saved;
 	bool stop_is_shown;
+	bool keeps_images;
 	json_t *ringbufs;
 	int state_fd;
 };

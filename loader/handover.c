@@ -151,7 +151,7 @@ static void put_history(struct handover *h)
  */
 void handover_begin(struct handover *h, unsigned int timeout_s)
 {
-	h->target.fd = h->requester = h->state_fd = h->stream_fd = h->parcel = -1;
+	h->target.fd = h->requester = h->state_fd = h->stream_fd = h->parcel = h->channel = -1;
 	h->exec.holder_pipe = h->exec.holder_wait = -1;
 	h->exec.guardian = GUARDIAN_NONE;
 	h->timeout_s = timeout_s;
@@ -201,8 +201,15 @@ static void put_notes(struct handover *h, const struct plan *plan)
 								     .text = json_string_value(text) });
 }
 
-/* Put the configuration and RAM sections before the saved devices, and an empty description after them. */
-static int make_stream(struct handover *h, int saved_fd)
+/**
+ * handover_stream() - put the configuration and RAM sections before the saved devices, and an empty description after them
+ * @h:	      which blocks there are; keeps the stream
+ * @saved_fd: what QEMU has saved
+ * @ret:      the stream
+ *
+ * Return: 0 or a negative errno.
+ */
+int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret)
 {
 	static struct stream_block blocks[RAMBLOCK_MAX];
 	uint8_t suffix[STREAM_SUFFIX], *buf = NULL;
@@ -232,9 +239,7 @@ static int make_stream(struct handover *h, int saved_fd)
 		h->stream_fd = slots_memfd("cprshim-stream");
 		if (h->stream_fd < 0 || pwrite(h->stream_fd, buf, total, 0) != (ssize_t)total)
 			rc = -EIO;
-		cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = h->stream_fd,
-								 .length = total,
-								 .crc = codec_crc32c(0, buf, total) });
+		*ret = (struct cpr_stream){ .fd = h->stream_fd, .length = total, .crc = codec_crc32c(0, buf, total) };
 	}
 	free(buf);
 	return rc;
@@ -338,7 +343,7 @@ int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64
 		rc = carried_put_fdsets(h, plan);
 	if (rc)
 		return rc;
-	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = -1 });
+	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = h->channel });
 	cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
 	put_shim(h);
 	return finish(h);
@@ -370,6 +375,7 @@ static int check_packets(const struct plan *plan, struct reasons *reasons)
  */
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons)
 {
+	struct cpr_stream stream;
 	int rc = check_packets(plan, reasons);
 
 	if (rc)
@@ -384,7 +390,9 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	ringbufs_put(&h->w, f->ringbufs);
 	mux_save(&h->w, plan);
 	if (!rc)
-		rc = make_stream(h, f->state_fd);
+		rc = handover_stream(h, f->state_fd, &stream);
+	if (!rc)
+		cprstate_put_stream(&h->w, &stream);
 	put_shim(h);
 	put_notes(h, plan);
 	if (!rc)

@@ -17,6 +17,7 @@
  * struct handover - what is known before the freeze, and what is made of it
  * @running, @hold: the guest runs; it is to be held after the update
  * @rehearsal: it is for a successor that is thrown away
+ * @channel:   by which that gets the devices' state (loader/standstill.h), or -1
  * @blocks, @block_count: RAM blocks
  * @target:	    the replacement
  * @back:	    how the running QEMU is started again
@@ -34,6 +35,7 @@ struct handover {
 	bool running;
 	bool hold;
 	bool rehearsal;
+	int channel;
 	struct ramblock blocks[RAMBLOCK_MAX];
 	size_t block_count;
 	struct vm_binary target;
@@ -57,6 +59,7 @@ void handover_begin(struct handover *h, unsigned int timeout_s);
 int handover_prepare(struct handover *h, uint64_t deadline_ns);
 int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64_t deadline_ns);
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
+int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret);
 void handover_release(struct handover *h);
 
 #endif

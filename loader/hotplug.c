@@ -300,10 +300,10 @@ static void check_added(struct comparison *c, uint64_t deadline)
 			continue;
 		}
 		if (change->gone) {
-			reasons_add(
-				c->reasons, BLOCKER_REMOVED_UNKNOWN,
-				"%s %s was removed, but it is there: something still needs it, or it was added again through a monitor that is not watched",
-				change->kind, change->id);
+			reasons_add(c->reasons, BLOCKER_REMOVED_UNKNOWN,
+				    "%s %s was removed, but it is there: something still needs it, or it was added "
+				    "again through a monitor that is not watched",
+				    change->kind, change->id);
 			continue;
 		}
 		if (made_has(vm.argv, change->kind, change->id))

@@ -101,9 +101,9 @@ void interrupts_check(uint64_t deadline_ns, struct reasons *reasons)
 	at_risk = json_array_size(threads) > 0;
 	json_decref(threads);
 	if (at_risk && !find(&f))
-		reasons_add(
-			reasons, BLOCKER_IOTHREAD_INTERRUPT,
-			"this QEMU may lose a disk's interrupt when it stops a guest with iothreads, and does not export what is needed to repeat it");
+		reasons_add(reasons, BLOCKER_IOTHREAD_INTERRUPT,
+			    "this QEMU may lose a disk's interrupt when it stops a guest with iothreads, "
+			    "and does not export what is needed to repeat it");
 }
 
 /**

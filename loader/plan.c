@@ -140,10 +140,10 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 	if (it->rec.flags & FDREC_SCM) {
 		/* hw/virtio/vhost-user.c:vhost_user_get_inflight_fd */
 		if (session_protocol(it->rec.parent) == SESSION_VHOST_USER)
-			reasons_add(
-				blockers, BLOCKER_VHOST_USER,
-				"descriptor %d (%s): a vhost-user back end that keeps its unfinished requests in memory of its own (inflight)",
-				it->fd, it->link);
+			reasons_add(blockers, BLOCKER_VHOST_USER,
+				    "descriptor %d (%s): a vhost-user back end that keeps its unfinished requests in "
+				    "memory of its own (inflight)",
+				    it->fd, it->link);
 		else
 			reasons_add(blockers, BLOCKER_DESCRIPTOR_RECEIVED,
 				    "descriptor %d (%s) was passed in by a monitor's client", it->fd, it->link);
@@ -383,10 +383,10 @@ static void check_twins(const struct plan *plan, struct reasons *blockers)
 			if (a->it.kind == FDKIND_CONNECTION && b->it.kind == FDKIND_CONNECTION && a->chardev &&
 			    b->chardev && a->it.rec.detail_len && a->it.rec.detail_len == b->it.rec.detail_len &&
 			    !memcmp(a->it.rec.detail, b->it.rec.detail, a->it.rec.detail_len))
-				reasons_add(
-					blockers, BLOCKER_CHARDEV_RECONNECT,
-					"descriptors %d and %d are connected to the same server, by character devices with reconnect=",
-					b->it.fd, a->it.fd);
+				reasons_add(blockers, BLOCKER_CHARDEV_RECONNECT,
+					    "descriptors %d and %d are connected to the same server, by character "
+					    "devices with reconnect=",
+					    b->it.fd, a->it.fd);
 		}
 }
 

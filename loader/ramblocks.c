@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../shim/ram.h"
+#include "../shim/ramview.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../shim/table.h"
@@ -194,6 +195,55 @@ int ramblocks_match(const struct cprstate *state, uint64_t deadline_ns, struct r
 	return match(state, blocks, &count, deadline_ns, reasons);
 }
 
+static int place(const struct cprstate *state, const struct ramblock *blocks, size_t count,
+		 int (*put)(uintptr_t addr, size_t size, int fd, uint64_t offset), struct reasons *reasons)
+{
+	for (uint32_t i = 0; i < state->ram_count; i++) {
+		const struct cpr_ram *want = &state->ram[i];
+		const struct ramblock *have = ramblock_find(blocks, count, want->name);
+		int rc = 0;
+
+		if (!have->copied)
+			rc = put(have->host, have->max, want->fd, want->offset);
+		else if (pread(want->fd, (void *)have->host, have->max, (off_t)want->offset) != (ssize_t)have->max)
+			rc = -EIO;
+		if (rc) {
+			reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s could not be mapped: %s", want->name,
+				    strerror(-rc));
+			return -EIO;
+		}
+	}
+	return 0;
+}
+
+/**
+ * ramblocks_view() - in a rehearsal: put a private view of the guest's memory under the blocks (shim/ramview.h)
+ *
+ * Arguments and result are ramblocks_remap()'s.
+ */
+int ramblocks_view(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons)
+{
+	static struct ramblock blocks[RAMBLOCK_MAX];
+	size_t count;
+	int rc = match(state, blocks, &count, deadline_ns, reasons);
+
+	return rc ? rc : place(state, blocks, count, ramview_put, reasons);
+}
+
+/** ramblocks_scribble() - in a rehearsal whose load is to be seen writing to all of the guest's memory */
+void ramblocks_scribble(uint64_t deadline_ns)
+{
+	static struct ramblock blocks[RAMBLOCK_MAX];
+	struct reasons reasons = REASONS_INIT;
+	size_t count;
+
+	if (!ramblocks_query(blocks, &count, deadline_ns, &reasons))
+		for (size_t i = 0; i < count; i++)
+			if (blocks[i].name[0])
+				memset((void *)blocks[i].host, 0xa5, blocks[i].used);
+	reasons_free(&reasons);
+}
+
 /**
  * ramblocks_remap() - in a successor: put the preserved memory under its blocks
  * @state:	 the CPR state
@@ -209,23 +259,8 @@ int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct r
 	static struct ramblock blocks[RAMBLOCK_MAX];
 	size_t count;
 
-	if (match(state, blocks, &count, deadline_ns, reasons))
+	if (match(state, blocks, &count, deadline_ns, reasons) || place(state, blocks, count, ram_rebind, reasons))
 		return -EIO;
-	for (uint32_t i = 0; i < state->ram_count; i++) {
-		const struct cpr_ram *want = &state->ram[i];
-		const struct ramblock *have = ramblock_find(blocks, count, want->name);
-		int rc = 0;
-
-		if (!have->copied)
-			rc = ram_rebind(have->host, have->max, want->fd, want->offset);
-		else if (pread(want->fd, (void *)have->host, have->max, (off_t)want->offset) != (ssize_t)have->max)
-			rc = -EIO;
-		if (rc) {
-			reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "RAM block %s could not be mapped: %s", want->name,
-				    strerror(-rc));
-			return -EIO;
-		}
-	}
 	int rc = ram_settle();
 	if (rc)
 		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "the memory could not be mapped: %s", strerror(-rc));

@@ -15,6 +15,8 @@ int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64
 void ramblocks_check(const struct ramblock *blocks, size_t count, struct reasons *reasons);
 int ramblocks_copy(const struct ramblock *block);
 int ramblocks_match(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
+int ramblocks_view(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
+void ramblocks_scribble(uint64_t deadline_ns);
 int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
 void ramblocks_release(const struct cprstate *state);
 

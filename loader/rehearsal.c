@@ -19,6 +19,7 @@
 #include "../shim/slots.h"
 #include "ondisk.h"
 #include "qmp.h"
+#include "standstill.h"
 
 #define PREPARE_MS 10000
 
@@ -67,6 +68,7 @@ static int spawn(const struct handover *h, int errors, pid_t *ret_pid)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", program->fd);
 	sigemptyset(&none);
+	vm_mark(JOURNAL_EXEC);
 	if (!rc)
 		rc = posix_spawn_file_actions_adddup2(&a, errors, STDERR_FILENO) || posix_spawnattr_init(&attr) ||
 				     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
@@ -113,21 +115,33 @@ static void tell(int rc, int errors, struct reasons *reasons)
 			    "rehearsed: the new QEMU ended before it could tell why%s%s", *last ? ": " : "", last);
 }
 
+/* From its start to its monitor's answer, in milliseconds; negative where it did not come so far. */
+static double took(const struct journal *j)
+{
+	return j->moment[JOURNAL_UP] > j->moment[JOURNAL_EXEC]
+		       ? (double)(j->moment[JOURNAL_UP] - j->moment[JOURNAL_EXEC]) / 1e6
+		       : -1;
+}
+
 /**
  * rehearsal_run() - bring a successor up, and throw it away
  * @of:	     what a real one would be given, as far as it is known while the guest runs
- * @plan:    what becomes of the descriptors
+ * @plan:    what becomes of the descriptors; a full one makes it again
+ * @how:     how far it goes
+ * @ret:     what it took
  * @reasons: why it would not have come up
  *
  * On the service thread. Takes as long as the new QEMU takes to start.
  *
  * Return: 0 where it was tried, -EBADF where a descriptor is no longer what the plan says, or another negative errno.
  */
-int rehearsal_run(const struct handover *of, const struct plan *plan, struct reasons *reasons)
+int rehearsal_run(const struct handover *of, struct plan *plan, const struct rehearsal *how, struct measured *ret,
+		  struct reasons *reasons)
 {
 	struct handover *h = calloc(1, sizeof(*h));
 	int errors = slots_memfd("cprshim-rehearsal"), rc = h && errors >= 0 ? 0 : -ENOMEM;
 	struct reasons unsaid = REASONS_INIT;
+	int channel[2] = { -1, -1 };
 	pid_t pid;
 
 	if (h) {
@@ -139,6 +153,10 @@ int rehearsal_run(const struct handover *of, const struct plan *plan, struct rea
 		memcpy(h->blocks, of->blocks, sizeof(h->blocks));
 		h->block_count = of->block_count;
 	}
+	if (!rc && how->full)
+		rc = standstill_channel(channel);
+	if (!rc)
+		h->channel = channel[1];
 	if (!rc)
 		rc = vm_new_journal();
 	if (!rc)
@@ -147,19 +165,52 @@ int rehearsal_run(const struct handover *of, const struct plan *plan, struct rea
 		rc = handover_write_rehearsal(h, plan, qmp_in_ms(PREPARE_MS));
 	if (!rc)
 		rc = spawn(h, errors, &pid);
+	slots_close(channel[1]);
 	/* No longer than is needed: what the running QEMU opens now is what it asks for. */
 	moved_release();
 	reasons_free(&unsaid);
 	if (!rc) {
+		struct reasons ours = REASONS_INIT;
+
+		if (how->full && standstill_is_up(channel[0], of->timeout_s))
+			standstill_try(h, plan, channel[0], pid, how->max_ms, ret, &ours);
 		int end = wait_for_end(pid, of->timeout_s);
 
-		if (end)
+		if (end && !reasons_any(&ours))
 			tell(end, errors, reasons);
+		reasons_move(reasons, &ours);
+		ret->startup = took(vm.journal);
 	}
+	slots_close(channel[0]);
 	vm_drop_journal();
 	slots_close(errors);
 	if (h)
 		handover_release(h);
 	free(h);
 	return rc;
+}
+
+/** rehearsal_json() - what was rehearsed, what that took, and what was not rehearsed; a new reference */
+json_t *rehearsal_json(const struct measured *m, const struct plan *plan)
+{
+	bool full = m->load >= 0;
+	json_t *not_done = json_array(),
+	       *result = json_pack("{s:s, s:f}", "kind", full ? "full" : "first", "startup_ms", m->startup);
+	int preserved = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		preserved += plan->fds[i].action == PLAN_PRESERVE;
+	if (!full)
+		json_array_append_new(not_done, json_string("saving the devices' state, and loading it"));
+	json_array_append_new(not_done, json_sprintf("handing over %d descriptors: others stood for them", preserved));
+	json_array_append_new(not_done, json_string("taking the images over: they were opened, and not used"));
+	json_array_append_new(not_done, json_string("the exec in the VM's own process, and the guest's going on"));
+	json_object_set_new(result, "not_rehearsed", not_done);
+	if (!full)
+		return result;
+	if (m->standstill >= 0)
+		json_object_set_new(result, "blackout_ms", json_real(m->standstill));
+	json_object_set_new(result, "phases",
+			    json_pack("{s:f, s:f, s:f}", "stop", m->stop, "save", m->save, "load", m->load));
+	return result;
 }

@@ -175,7 +175,7 @@ static void refuse_late_ones(void)
 
 static void update_by_signal(void)
 {
-	struct update_request request = { .requester = -1, .rehearse = true, .timeout_s = 0 };
+	struct update_request request = { .requester = -1, .rehearse = REHEARSE_FIRST, .timeout_s = 0 };
 
 	log_info("SIGUSR2 from process %d: update", (int)sender);
 	json_decref(update_run(&request));

@@ -37,6 +37,7 @@
 #include "control.h"
 #include "entities.h"
 #include "fault.h"
+#include "feed.h"
 #include "hotplug.h"
 #include "images.h"
 #include "migparams.h"
@@ -53,6 +54,7 @@
 #include "ringbufs.h"
 #include "rollback.h"
 #include "service.h"
+#include "standstill.h"
 #include "stdout.h"
 #include "threads.h"
 #include "vm.h"
@@ -98,62 +100,6 @@ static int announce_little(char error[QMP_ERROR_MAX])
 {
 	return qmp_do(&qmp_private, "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 1), deadline,
 		      error);
-}
-
-static int send_stream(int sock)
-{
-	const struct cpr_stream *stream = &vm.cpr_state->stream[0];
-	void *map = real(mmap)(NULL, stream->length, PROT_READ, MAP_PRIVATE, stream->fd, 0);
-	size_t done = 0;
-	int rc = 0;
-
-	if (map == MAP_FAILED)
-		return -errno;
-	if (codec_crc32c(0, map, stream->length) != stream->crc)
-		rc = -EBADMSG;
-	size_t length = fault_at("load") ? stream->length * 9 / 10 : stream->length;
-	while (!rc && done < length) {
-		ssize_t n = send(sock, (char *)map + done, length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-		struct pollfd wait = { .fd = sock, .events = POLLOUT };
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
-			rc = -errno;
-		else if (!poll(&wait, 1, clock_left_ms(deadline)))
-			rc = -ETIMEDOUT;
-	}
-	real(munmap)(map, stream->length);
-	return rc;
-}
-
-/* The stream goes through a socket: QEMU 11 takes no file by number, and 7.2 has no other way. */
-static int load(char error[QMP_ERROR_MAX])
-{
-	int pair[2], size = 4 << 20;
-	char uri[32];
-
-	if (real(socketpair)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
-		snprintf(error, QMP_ERROR_MAX, "no socket: %s", strerror(errno));
-		return -EIO;
-	}
-	real(setsockopt)(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	snprintf(uri, sizeof(uri), "fd:%d", pair[1]); /* QEMU closes it */
-	qmp_forget_events(&qmp_private);
-	int rc = qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
-	if (!rc) {
-		rc = send_stream(pair[0]);
-		if (rc)
-			snprintf(error, QMP_ERROR_MAX, "the stream was not taken: %s", strerror(-rc));
-	}
-	real(close)(pair[0]);
-	while (!rc && strcmp(qmp_private.migration, "completed") != 0) {
-		rc = strcmp(qmp_private.migration, "failed") ? qmp_wait_event(&qmp_private, deadline) : -EIO;
-		if (rc)
-			snprintf(error, QMP_ERROR_MAX, "the device state was not loaded (%s)",
-				 qmp_private.migration[0] ? qmp_private.migration : strerror(-rc));
-	}
-	return rc;
 }
 
 static bool is_paused(char error[QMP_ERROR_MAX])
@@ -262,8 +208,9 @@ static int replay(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-static int match_ram(int (*match)(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons),
-		     char error[QMP_ERROR_MAX])
+typedef int ram_matcher(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
+
+static int match_ram(ram_matcher *match, char error[QMP_ERROR_MAX])
 {
 	struct reasons reasons = REASONS_INIT;
 	int rc = match(vm.cpr_state, deadline, &reasons);
@@ -297,10 +244,10 @@ static int come_up(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* Everything up to the commit mark. */
-static int prepare(char error[QMP_ERROR_MAX])
+/* From a QEMU that waits to one that has the guest. */
+static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
 {
-	if (come_up(error) || match_ram(ramblocks_remap, error))
+	if (match_ram(match, error))
 		return -EIO;
 	vm_mark(JOURNAL_REMAPPED);
 	if (wait_for_clients(error) || packets_resume(deadline, error))
@@ -308,9 +255,17 @@ static int prepare(char error[QMP_ERROR_MAX])
 	wait_for_connections();
 	mux_restore(vm.cpr_state, deadline);
 	hold_output_back();
-	if (load(error) || !is_paused(error) || ringbufs_restore(vm.cpr_state, deadline, error))
+	if (feed_devices(deadline, error) || !is_paused(error) || ringbufs_restore(vm.cpr_state, deadline, error))
 		return -EIO;
 	vm_mark(JOURNAL_LOADED);
+	return 0;
+}
+
+/* Everything up to the commit mark. */
+static int prepare(char error[QMP_ERROR_MAX])
+{
+	if (come_up(error) || take_state(ramblocks_remap, error))
+		return -EIO;
 	stdout_is_up();
 	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
 	return 0;
@@ -477,13 +432,34 @@ static void tidy_up(void)
 	lock_memory();
 }
 
-/* All that can be tried without the device state; nobody has called for this QEMU. */
+static void break_off(void *opaque)
+{
+	(void)opaque;
+	fault_program("rehearsal");
+}
+
+/* All that can be tried: without the device state, or with it; nobody has called for this QEMU. */
 static void rehearse(void)
 {
+	struct cpr_stream *stream = &vm.cpr_state->stream[0];
 	char error[QMP_ERROR_MAX] = "";
+	int channel = stream->fd;
 
 	if (come_up(error) || match_ram(ramblocks_match, error) || wait_for_clients(error))
 		rollback_now("%s", error);
+	if (channel < 0)
+		real(_exit)(0);
+	wait_for_connections();
+	int rc = standstill_report_up(channel, stream);
+	if (rc)
+		rollback_now("the device state did not come: %s", strerror(-rc));
+	if (settings.fault)
+		qmp_call_on_main(break_off, NULL, deadline);
+	if (take_state(ramblocks_view, error))
+		rollback_now("%s", error);
+	if (fault_at("rehearsal-scribble"))
+		ramblocks_scribble(deadline);
+	standstill_report_loaded(channel);
 	real(_exit)(0);
 }
 

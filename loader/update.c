@@ -35,6 +35,8 @@
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
 #define STEP_MS	   30000
 #define REHEARSALS 3
+/* How long a full rehearsal may hold the guest where nothing else was said. */
+#define STANDSTILL_MS 1000
 
 /**
  * struct attempt - an update that is being tried
@@ -43,6 +45,7 @@
  * @freeze:  how far the guest is stopped
  * @plan:    what becomes of the descriptors
  * @script:  the command that a script alone is
+ * @measured: what rehearsals of it took
  * @about:   what the replacement has told of itself, or NULL
  * @reasons, @warnings: so far
  */
@@ -52,6 +55,7 @@ struct attempt {
 	struct freeze freeze;
 	struct plan plan;
 	char *script[2];
+	struct measured measured;
 	json_t *about;
 	struct reasons reasons;
 	struct reasons warnings;
@@ -174,7 +178,7 @@ static int plan_again(struct attempt *a)
 }
 
 /* A client may come or go at any time: then the plan is not true any more. */
-static void rehearse(struct attempt *a)
+static void rehearse(struct attempt *a, const struct rehearsal *how)
 {
 	char why[256];
 	int rc = -EBADF;
@@ -186,10 +190,56 @@ static void rehearse(struct attempt *a)
 			reasons_note(&a->warnings, "not rehearsed: %s", why);
 			return;
 		}
-		rc = rehearsal_run(&a->h, &a->plan, &a->reasons);
+		rc = rehearsal_run(&a->h, &a->plan, how, &a->measured, &a->reasons);
 	}
 	if (rc)
 		reasons_add(&a->reasons, BLOCKER_PROBE_FAILED, "the update could not be rehearsed: %s", strerror(-rc));
+}
+
+/* Is the guest to stand still for longer than is allowed? */
+static bool is_too_long(struct attempt *a, const char *what, double ms, const char *from)
+{
+	if (!a->request->max_blackout_ms || ms <= a->request->max_blackout_ms)
+		return false;
+	reasons_add(&a->reasons, BLOCKER_BLACKOUT_TOO_LONG,
+		    "%s is expected to take %.0f ms (from: %s), and %u ms are allowed", what, ms, from,
+		    a->request->max_blackout_ms);
+	return true;
+}
+
+static void check_by_rehearsal(struct attempt *a)
+{
+	struct rehearsal how = { .full = a->request->rehearse == REHEARSE_FULL,
+				 .max_ms = a->request->max_blackout_ms ? a->request->max_blackout_ms : STANDSTILL_MS };
+	char text[128];
+	const char *from;
+	double ms = forecast_standstill(&from);
+
+	if (how.full && is_too_long(a, "the blackout of the rehearsal", ms, from))
+		return;
+	if (how.full && ms >= 0)
+		snprintf(text, sizeof(text),
+			 "the guest will stand still for about %.0f ms (from: %s), and no longer than %u ms", ms, from,
+			 how.max_ms);
+	else if (how.full)
+		snprintf(text, sizeof(text), "the guest will stand still for no longer than %u ms", how.max_ms);
+	else
+		snprintf(text, sizeof(text), "bringing the new QEMU up beside the guest, to be thrown away");
+	progress(a, "rehearse", text);
+	rehearse(a, &how);
+	if (a->measured.standstill >= 0 && !reasons_any(&a->reasons))
+		forecast_note(&a->measured);
+}
+
+static void check_blackout(struct attempt *a)
+{
+	const char *from;
+	double ms = forecast_update(&a->measured, &from);
+
+	if (a->request->max_blackout_ms && ms < 0)
+		reasons_note(&a->warnings,
+			     "the blackout is not known beforehand: this VM was never updated nor fully rehearsed");
+	is_too_long(a, "the blackout", ms, from);
 }
 
 /* Everything that is looked at while the guest runs. */
@@ -212,10 +262,10 @@ static void check(struct attempt *a)
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
 	check_way_back(a);
 	check_user_networks(a);
-	if (!a->request->rehearse || reasons_any(&a->reasons))
-		return;
-	progress(a, "rehearse", "bringing the new QEMU up beside the guest, to be thrown away");
-	rehearse(a);
+	if (a->request->rehearse && !reasons_any(&a->reasons))
+		check_by_rehearsal(a);
+	if (!reasons_any(&a->reasons))
+		check_blackout(a);
 }
 
 static struct attempt *begin(const struct update_request *request)
@@ -226,6 +276,7 @@ static struct attempt *begin(const struct update_request *request)
 		return NULL;
 	a->request = request;
 	a->freeze.state_fd = -1;
+	a->measured = (struct measured)MEASURED_NOTHING;
 	handover_begin(&a->h, request->timeout_s ? request->timeout_s : settings.timeout_s);
 	a->h.hold = request->hold;
 	a->h.requester = request->requester;
@@ -352,6 +403,18 @@ json_t *update_run(const struct update_request *request)
 	return result;
 }
 
+static void add_forecast(const struct attempt *a, json_t *result)
+{
+	const struct measured *m = &a->measured;
+	const char *from;
+	double ms = forecast_update(m, &from);
+
+	if (ms >= 0 && !(reasons_any(&a->reasons) && m->standstill >= 0))
+		json_object_set_new(result, "predicted_blackout", json_pack("{s:f, s:s}", "ms", ms, "from", from));
+	if (m->startup >= 0)
+		json_object_set_new(result, "rehearsal", rehearsal_json(m, &a->plan));
+}
+
 /**
  * update_check() - could the VM be updated?
  * @request: what would be asked for
@@ -370,6 +433,7 @@ json_t *update_check(const struct update_request *request)
 			  reasons_json(&a->reasons), "blockers", reasons_blockers(&a->reasons), "warnings",
 			  reasons_json(&a->warnings), "to", "binary", a->h.target.path, "version", a->h.target.version);
 	json_object_update(json_object_get(result, "to"), a->about);
+	add_forecast(a, result);
 	end(a);
 	return result;
 }

@@ -12,7 +12,8 @@
  * @argv:      command that ends in the replacement, ended by NULL; NULL: @binary counts
  * @method:    or NULL for the configured one
  * @hold:      leave the guest paused afterwards, for the user to continue
- * @rehearse:  try it beside the guest first
+ * @rehearse:  try it beside the guest first, and how far
+ * @max_blackout_ms: refuse where the guest is expected to stand still for longer; 0: as long as it takes
  * @timeout_s: 0 for the configured one
  * @requester: connection that waits for the outcome, or -1
  */
@@ -21,7 +22,8 @@ struct update_request {
 	char **argv;
 	const char *method;
 	bool hold;
-	bool rehearse;
+	enum { REHEARSE_NOT, REHEARSE_FIRST, REHEARSE_FULL } rehearse;
+	unsigned int max_blackout_ms;
 	unsigned int timeout_s;
 	int requester;
 };

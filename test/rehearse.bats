@@ -96,3 +96,143 @@ outside() {
 	update_vm new
 	guest_alive
 }
+
+# --- full: the device state is loaded too, while the guest stands still ---
+
+# full [OPTIONS]: check --rehearse=full; the answer is in $output.
+full() {
+	run --separate-stderr ctl check --rehearse=full --json "$@" "$VM_PID"
+	echo "$output $stderr" >&2
+}
+
+# A digest of all of the guest's memory, from the outside.
+ram_digest() {
+	local fd
+
+	for fd in $(ctl status --json "$VM_PID" | jq '.ram[].fd'); do
+		sha256sum <"/proc/$VM_PID/fd/$fd"
+	done
+}
+
+@test "full: yes on 7.2 and 10.0, up and down; nothing outside changes, the blackout is told, no packet and no event" {
+	make_netns
+	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
+	boot_guest -M $MACHINE "${TAP_ARGS[@]}" -pidfile "$VM_DIR/pidfile" -serial "file:$VM_DIR/serial2" -serial pty \
+		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk,format=qcow2" -device virtio-blk-pci,drive=disk \
+		-device virtio-balloon-pci -vnc "unix:$VM_DIR/vnc.sock"
+	start_serial_client
+	start_qmp_client
+	outside >"$VM_DIR/before.json"
+	local target
+	for target in "$QEMU_NEW" "$QEMU_OLD"; do
+		full --binary "$target"
+		[ "$status" -eq 0 ]
+		jq -e '.ok and .warnings == [] and .rehearsal.kind == "full" and .rehearsal.blackout_ms > 0 and
+			.rehearsal.blackout_ms < 1500 and (.rehearsal.not_rehearsed | length > 2) and
+			.predicted_blackout.from == "rehearsal" and
+			.predicted_blackout.ms > .rehearsal.blackout_ms' <<<"$output"
+	done
+	outside | diff "$VM_DIR/before.json" -
+	has_no_child
+	guest_alive
+	run -1 qemu-io -f qcow2 -c "write 0 64k" "$VM_DIR/disk.qcow2"
+	[ "$(update_count)" = 0 ]
+	update_vm new
+	for target in "$QEMU_NEW" "$QEMU_OLD"; do
+		full --binary "$target"
+		jq -e '.ok and .rehearsal.kind == "full"' <<<"$output"
+	done
+	guest_alive
+	update_vm old
+	guest_alive
+	stop_qmp_client >"$VM_DIR/summary.json"
+	jq -e '.events == []' "$VM_DIR/summary.json"
+	stop_serial_client
+}
+
+@test "full: a successor that writes to all of the guest's memory does not reach it" {
+	export CPRSHIM_FAULT=rehearsal-scribble
+	boot_guest -M $MACHINE -m 256 -object memory-backend-memfd,id=mem0,size=64M,share=on -device pc-dimm,memdev=mem0 \
+		-m 256,slots=2,maxmem=1G
+	start_serial_client
+	vm_ctl stop
+	ram_digest >"$VM_DIR/ram.before"
+	[ "$(sort -u "$VM_DIR/ram.before" | wc -l)" -gt 3 ]
+	full --binary "$QEMU_NEW" --max-blackout 30000
+	[ "$status" -eq 0 ]
+	jq -e '.ok and .rehearsal.kind == "full"' <<<"$output"
+	grep -q 'CPRSHIM_FAULT: fails at rehearsal-scribble' "$VM_DIR/shim.log"
+	ram_digest | diff "$VM_DIR/ram.before" -
+	[ "$(vm_state)" = paused ]
+	vm_ctl cont
+	guest_alive
+	# And while it runs.
+	full --binary "$QEMU_NEW" --max-blackout 30000
+	[ "$status" -eq 0 ]
+	[ "$(grep -c 'CPRSHIM_FAULT: fails at rehearsal-scribble' "$VM_DIR/shim.log")" = 2 ]
+	guest_alive
+	update_vm new
+	guest_alive
+	stop_serial_client
+}
+
+# found_by_full PATTERN [OPTIONS]: a rehearsal without the state says yes, a full one no; the guest goes on at once.
+found_by_full() {
+	local pattern=$1
+
+	shift
+	boot_guest -M $MACHINE
+	start_serial_client
+	start_qmp_client
+	run -0 ctl check --rehearse "$VM_PID"
+	full "$@"
+	[ "$status" -eq 1 ]
+	jq -e --arg pattern "$pattern" '(.reasons | length == 1) and (.reasons[0] | test($pattern)) and
+		.rehearsal.blackout_ms < 3000' <<<"$output"
+	wait_for 5 has_no_child
+	guest_alive
+	[ "$(vm_state)" = running ]
+	stop_qmp_client >"$VM_DIR/summary.json"
+	jq -e '.events == []' "$VM_DIR/summary.json"
+	# No fault but in rehearsals.
+	update_vm new
+	guest_alive
+	stop_serial_client
+}
+
+@test "full: a state that the new QEMU does not load is found out" {
+	export CPRSHIM_FAULT=rehearsal-load
+	found_by_full '^rehearsed: the device state was not loaded|^rehearsed: the new QEMU called exit'
+}
+
+@test "full: a new QEMU that hangs with the state holds the guest no longer than was said" {
+	export CPRSHIM_FAULT=rehearsal-hang
+	found_by_full '^rehearsed: the new QEMU had not loaded the state .* 250 ms' --max-blackout 250
+}
+
+@test "full: a new QEMU that crashes or is killed with the state lets the guest go on at once" {
+	export CPRSHIM_FAULT=rehearsal-crash
+	found_by_full '^rehearsed: the new QEMU was ended by signal 11'
+	end_process "$VM_PID"
+	export CPRSHIM_FAULT=rehearsal-kill
+	found_by_full '^rehearsed: the new QEMU ended before it could tell why'
+}
+
+@test "--max-blackout refuses what is expected to take longer, and says where from" {
+	boot_guest -M $MACHINE
+	run -0 ctl check --max-blackout 1 "$VM_PID"
+	[[ "$output" == *"warning: the blackout is not known beforehand"* ]]
+	update_vm new
+	run -1 ctl check --json --max-blackout 1 "$VM_PID"
+	jq -e '.blockers[0].code == "blackout-too-long" and (.reasons[0] | test("from: last-update")) and
+		.predicted_blackout.from == "last-update"' <<<"$output"
+	run -1 ctl update --json --max-blackout 1 --binary "$QEMU_OLD" "$VM_PID"
+	jq -e '.outcome == "refused" and .blockers[0].code == "blackout-too-long" and
+		(.reasons[0] | test("from: rehearsal.last-update"))' <<<"$output"
+	run -1 ctl check --json --rehearse=full --max-blackout 1 "$VM_PID"
+	jq -e '(.reasons[0] | test("^the blackout of the rehearsal is expected")) and (has("rehearsal") | not)' <<<"$output"
+	guest_alive
+	run -0 ctl update --json --max-blackout 60000 --binary "$QEMU_OLD" "$VM_PID"
+	vm_runs old
+	guest_alive
+}

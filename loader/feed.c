@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* feed.c - in a successor: the devices' state is fed to QEMU as an incoming migration. */
+#include "feed.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../shim/guard.h"
+#include "../shim/real.h"
+#include "clock.h"
+#include "fault.h"
+#include "vm.h"
+
+static int send_stream(int sock, uint64_t deadline)
+{
+	const struct cpr_stream *stream = &vm.cpr_state->stream[0];
+	void *map = real(mmap)(NULL, stream->length, PROT_READ, MAP_PRIVATE, stream->fd, 0);
+	size_t done = 0;
+	int rc = 0;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	if (codec_crc32c(0, map, stream->length) != stream->crc)
+		rc = -EBADMSG;
+	size_t length =
+		fault_at(guard_rehearses() ? "rehearsal-load" : "load") ? stream->length * 9 / 10 : stream->length;
+	while (!rc && done < length) {
+		ssize_t n = send(sock, (char *)map + done, length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct pollfd wait = { .fd = sock, .events = POLLOUT };
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+			rc = -errno;
+		else if (!poll(&wait, 1, clock_left_ms(deadline)))
+			rc = -ETIMEDOUT;
+	}
+	real(munmap)(map, stream->length);
+	return rc;
+}
+
+/**
+ * feed_devices() - have QEMU load the stream that the state names
+ * @deadline: CLOCK_MONOTONIC, in nanoseconds
+ * @error:    what went wrong
+ *
+ * It goes through a socket: QEMU 11 takes no file by number, and 7.2 has no other way.
+ *
+ * Return: 0 or a negative errno.
+ */
+int feed_devices(uint64_t deadline, char error[QMP_ERROR_MAX])
+{
+	int pair[2], size = 4 << 20;
+	char uri[32];
+
+	if (real(socketpair)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		snprintf(error, QMP_ERROR_MAX, "no socket: %s", strerror(errno));
+		return -EIO;
+	}
+	real(setsockopt)(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	snprintf(uri, sizeof(uri), "fd:%d", pair[1]); /* QEMU closes it */
+	qmp_forget_events(&qmp_private);
+	int rc = qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
+	if (!rc) {
+		rc = send_stream(pair[0], deadline);
+		if (rc)
+			snprintf(error, QMP_ERROR_MAX, "the stream was not taken: %s", strerror(-rc));
+	}
+	real(close)(pair[0]);
+	while (!rc && strcmp(qmp_private.migration, "completed") != 0) {
+		rc = strcmp(qmp_private.migration, "failed") ? qmp_wait_event(&qmp_private, deadline) : -EIO;
+		if (rc)
+			snprintf(error, QMP_ERROR_MAX, "the device state was not loaded (%s)",
+				 qmp_private.migration[0] ? qmp_private.migration : strerror(-rc));
+	}
+	return rc;
+}
