@@ -43,6 +43,7 @@
 #include "stdout.h"
 #include "strays.h"
 #include "successor.h"
+#include "telnets.h"
 #include "vm.h"
 
 /* Has the guardian become this program? It has said so in the journal, which only who was given the state has. */
@@ -491,6 +492,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		rc = adopt_fdsets(state);
 	if (!rc && way_back)
 		rc = nbddisks_adopt(state);
+	if (!rc)
+		rc = telnets_adopt(state);
 	if (!rc)
 		rc = changes_adopt(state);
 	if (!rc)

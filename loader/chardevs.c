@@ -13,7 +13,25 @@
 #include "../shim/real.h"
 #include "address.h"
 
-/* The character device whose file name begins with this text, as a server or as a client. */
+/*
+ * That of a telnet server is named by what is spoken, not by the family. A client is no telnet client in any more than
+ * that name (chardev/char-socket.c:qmp_chardev_open_socket_server).
+ */
+static bool begins_with(const char **name, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!strncmp(*name, "telnet:", 7) && !strncmp(text, "tcp:", 4)) {
+		*name += 7;
+		text += 4;
+		len -= 4;
+	}
+	if (strncmp(*name, text, len) != 0)
+		return false;
+	*name += len;
+	return !**name || **name == ',' || **name == ' ';
+}
+
 static const json_t *find(const json_t *chardevs, const char *text, bool server)
 {
 	const json_t *dev;
@@ -22,15 +40,14 @@ static const json_t *find(const json_t *chardevs, const char *text, bool server)
 	json_array_foreach(chardevs, i, dev) {
 		const char *name = json_string_value(json_object_get(dev, "filename"));
 		const char *label = json_string_value(json_object_get(dev, "label"));
-		size_t len = strlen(text);
 
 		if (!name || (label && !strcmp(label, "cprshim")))
 			continue;
 		if (!strncmp(name, "disconnected:", 13))
 			name += 13;
-		if (strncmp(name, text, len) || (name[len] && name[len] != ',' && name[len] != ' '))
+		if (!begins_with(&name, text))
 			continue;
-		if (server == (strstr(name + len, "server=on") != NULL))
+		if (server == (strstr(name, "server=on") != NULL))
 			return dev;
 	}
 	return NULL;

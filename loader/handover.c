@@ -27,6 +27,7 @@
 #include "pins.h"
 #include "program.h"
 #include "ringbufs.h"
+#include "telnets.h"
 #include "threads.h"
 
 #define STATE_BYTES (8u << 20)
@@ -389,6 +390,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = carried_put_nbd(h, plan);
 	ringbufs_put(&h->w, f->ringbufs);
 	mux_save(&h->w, plan);
+	telnets_put(&h->w, plan);
 	if (!rc)
 		rc = handover_stream(h, f->state_fd, &stream);
 	if (!rc)

@@ -103,6 +103,8 @@ static int handshake(struct preserved *p, struct wire *w)
 	}
 	if (!rc && p->partial_len)
 		rc = say(&p->decoy, p->partial, p->partial_len);
+	if (!rc && p->telnet.len)
+		rc = say(&p->decoy, p->telnet.begun, p->telnet.len);
 	return rc;
 }
 

@@ -15,6 +15,7 @@
 #include "argv.h"
 #include "chardevs.h"
 #include "optvalue.h"
+#include "telnets.h"
 #include "version.h"
 #include "vm.h"
 
@@ -356,9 +357,10 @@ static void check_endpoints(const struct plan *plan, const json_t *chardevs, str
 
 		if (!name || !label || !strcmp(label, "cprshim"))
 			continue;
-		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4) || !strcmp(name, "udp"))
+		if (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4) || !strncmp(name, "telnet:", 7) ||
+		    !strcmp(name, "udp"))
 			connected++;
-		if (!strncmp(name, "telnet:", 7) || !strncmp(name, "websocket:", 10))
+		if (!strncmp(name, "websocket:", 10))
 			reasons_add(blockers, BLOCKER_CHARDEV_SESSION,
 				    "character device %s (%s) has a session that cannot be handed over", label, name);
 		if (!strcmp(label, "gdb") && (!strncmp(name, "unix:", 5) || !strncmp(name, "tcp:", 4)))
@@ -433,6 +435,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	plan_muxes(ret, chardevs);
 	ret->stdio = chardevs_is(chardevs, "stdio");
 	check_endpoints(ret, chardevs, blockers);
+	telnets_check(ret, chardevs, blockers);
 	check_twins(ret, blockers);
 	check_netdevs(ret, blockers);
 	if (table_why_incomplete())

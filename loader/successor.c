@@ -56,6 +56,7 @@
 #include "service.h"
 #include "standstill.h"
 #include "stdout.h"
+#include "telnets.h"
 #include "threads.h"
 #include "vm.h"
 
@@ -252,6 +253,7 @@ static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
 	vm_mark(JOURNAL_REMAPPED);
 	if (wait_for_clients(error) || packets_resume(deadline, error))
 		return -EIO;
+	telnets_wait(deadline, &warnings);
 	wait_for_connections();
 	mux_restore(vm.cpr_state, deadline);
 	hold_output_back();

@@ -30,7 +30,8 @@ void telnets_check(const struct plan *plan, const json_t *chardevs, struct reaso
 		const char *name = json_string_value(json_object_get(dev, "filename"));
 
 		if (name && !strncmp(name, "telnet:", 7) && !session_is_telnet(p->it.fd))
-			reasons_add(blockers, "character device %s: it is not known what its telnet client was told",
+			reasons_add(blockers, BLOCKER_CHARDEV_SESSION,
+				    "character device %s: it is not known what its telnet client was told",
 				    json_string_value(json_object_get(dev, "label")));
 	}
 }
@@ -112,7 +113,7 @@ void telnets_wait(uint64_t deadline_ns, struct reasons *warnings)
 		struct preserved *p = preserved_at(i);
 
 		if (p->telnet.on && p->decoy.placed && !take_greeting(p, until))
-			reasons_add(warnings, "descriptor %d: QEMU greets telnet clients otherwise than it did",
-				    p->number);
+			reasons_note(warnings, "descriptor %d: QEMU greets telnet clients otherwise than it did",
+				     p->number);
 	}
 }

@@ -124,6 +124,7 @@ static void accepted(int listener, int fd, struct sockaddr *addr, socklen_t *len
 	table_note_client(fd, listener, origin);
 	if (p) {
 		session_restore(fd, p->protocol, p->negotiated, p->oob);
+		session_restore_telnet(fd, &p->telnet);
 		if (addr && len) {
 			*len = room;
 			real(getpeername)(p->fd, addr, len);
@@ -279,16 +280,28 @@ SHIM_HOOK ssize_t recv(int fd, void *data, size_t len, int flags)
 	return n;
 }
 
+/* In a successor: the beginning of what the client will send the end of. Its decoy has other bytes. */
+static ssize_t reread(int fd, struct msghdr *msg)
+{
+	ssize_t n = decoy_find(fd) ? 0 : (ssize_t)session_reread(fd, msg);
+
+	if (n > 0)
+		msg->msg_controllen = 0;
+	return n;
+}
+
 SHIM_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	if (__builtin_expect(tpm_has_answer(fd), false))
 		return tpm_answer(msg);
-	ssize_t n = 0;
+	ssize_t n = reread(fd, msg);
+
+	if (n > 0)
+		return n;
 	if (__builtin_expect(nbd_repeats(), false))
 		n = nbd_repeat_receive(fd, msg);
 	if (!n)
 		n = real(recvmsg)(fd, msg, flags);
-
 	if (n < 0 && errno == EAGAIN)
 		n = decoy_receive(fd, msg, flags);
 	bool client = n > 0 && has_session(fd);

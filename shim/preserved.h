@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "../state/telnet.h"
 #include "decoy.h"
 
 #define PRESERVED_MAX 256
@@ -32,6 +33,7 @@
  * @protocol, @negotiated, @oob: a client's session (shim/session.h)
  * @partial:	what the old QEMU had read of an unfinished message
  * @partial_len: bytes there
+ * @telnet:	a client of telnet's, and how far its input was
  * @residue:	what the old QEMU had written and the client had no room for
  * @residue_len: bytes there
  * @taken:	QEMU has asked for it
@@ -52,6 +54,7 @@ struct preserved {
 	bool oob;
 	const uint8_t *partial;
 	size_t partial_len;
+	struct telnet telnet;
 	const uint8_t *residue;
 	size_t residue_len;
 	bool taken;

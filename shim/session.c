@@ -7,11 +7,14 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "protocol.h"
+
 /* More connections than this on listening chardevs at once are kept without a session: they count as unknown. */
 #define SESSIONS 128
 
 static struct session sessions[SESSIONS];
 static bool used[SESSIONS];
+static int unread; /* sessions with bytes that are to be read again */
 /* Monitors run in their own thread, other chardevs in the main loop: neither ever enters from a signal handler. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -57,6 +60,7 @@ static void drop(struct session *s)
 	free(s->partial);
 	free(s->packet);
 	free(s->out);
+	__atomic_sub_fetch(&unread, s->unread != 0, __ATOMIC_RELEASE);
 	memset(s, 0, sizeof(*s));
 	used[s - sessions] = false;
 }
@@ -93,51 +97,6 @@ void session_close(int fd)
 	if (s)
 		drop(s);
 	pthread_mutex_unlock(&lock);
-}
-
-static size_t first_bytes(const struct msghdr *msg, size_t len, char *out, size_t max)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < msg->msg_iovlen && n < max && n < len; i++) {
-		size_t take = msg->msg_iov[i].iov_len;
-
-		if (take > max - n)
-			take = max - n;
-		if (take > len - n)
-			take = len - n;
-		memcpy(out + n, msg->msg_iov[i].iov_base, take);
-		n += take;
-	}
-	return n;
-}
-
-/*
- * A QMP monitor greets with {"QMP": ...}, an HMP monitor with its version (monitor/hmp.c:monitor_event). A vhost-user
- * device begins with VHOST_USER_GET_FEATURES, which has no payload (hw/virtio/vhost-user.c:vhost_user_backend_init).
- * Unknown is what may yet become a QMP greeting.
- */
-static int classify(const char *text, size_t len)
-{
-	static const char hmp[] = "QEMU ", qmp[] = "\"QMP\":";
-	static const uint32_t get_features[] = { 1, 1, 0 }; /* request, version as its flags, size */
-	size_t i = 1, n = sizeof(qmp) - 1;
-
-	if (len == sizeof(get_features) && !memcmp(text, get_features, len))
-		return SESSION_VHOST_USER;
-	if (len >= sizeof(hmp) - 1 && !memcmp(text, hmp, sizeof(hmp) - 1) && memmem(text, len, " monitor", 8))
-		return SESSION_HMP;
-	if (!len || text[0] != '{')
-		return SESSION_PLAIN;
-	while (i < len && strchr(" \t\r\n", text[i]))
-		i++;
-	if (len - i < n)
-		n = len - i;
-	if (memcmp(text + i, qmp, n) != 0)
-		return SESSION_PLAIN;
-	if (n == sizeof(qmp) - 1)
-		return SESSION_QMP;
-	return len < SESSION_HEAD ? SESSION_UNKNOWN : SESSION_PLAIN;
 }
 
 /*
@@ -178,8 +137,11 @@ static void append(char **buf, size_t *len, bool *overflow, char byte)
 		(*buf)[(*len)++] = byte;
 }
 
+/* As it was sent: a telnet client sends a byte 255 twice. */
 static void keep(struct session *s, char byte)
 {
+	if (s->telnet.on && (uint8_t)byte == 0xff)
+		append(&s->partial, &s->partial_len, &s->overflow, byte);
 	append(&s->partial, &s->partial_len, &s->overflow, byte);
 }
 
@@ -238,6 +200,12 @@ static void watch_output(struct session *s, const struct msghdr *msg, size_t len
 	}
 }
 
+/* Only what QEMU sends first; the next program sends it again. */
+static bool may_be_greeting(const struct session *s)
+{
+	return s->telnet.on || (s->protocol == SESSION_UNKNOWN && !s->head_len);
+}
+
 /**
  * session_sent() - QEMU has sent on a client's connection
  * @fd:	 descriptor
@@ -252,14 +220,18 @@ void session_sent(int fd, const struct msghdr *msg, size_t len)
 	struct session *s = find(fd);
 	if (!s)
 		s = make(fd); /* a connection that QEMU made itself */
+	if (s && may_be_greeting(s) && protocol_is_telnet_greeting(msg, len)) {
+		s->telnet.on = true;
+		s = NULL;
+	}
 	if (s && !has_messages(s))
 		feed(&s->frames_out, msg, len);
 	if (s && s->protocol == SESSION_UNKNOWN) {
-		s->head_len += first_bytes(msg, len, s->head + s->head_len, sizeof(s->head) - s->head_len);
-		s->protocol = classify(s->head, s->head_len);
+		s->head_len += protocol_head(msg, len, s->head + s->head_len, sizeof(s->head) - s->head_len);
+		s->protocol = protocol_of(s->head, s->head_len);
 	} else if (s && has_messages(s)) {
 		if (s->protocol == SESSION_QMP && !s->negotiated)
-			watch_negotiation(s, text, first_bytes(msg, len, text, sizeof(text)));
+			watch_negotiation(s, text, protocol_head(msg, len, text, sizeof(text)));
 		watch_output(s, msg, len);
 	}
 	pthread_mutex_unlock(&lock);
@@ -283,6 +255,9 @@ static void take_qmp(struct session *s, char byte)
 
 static void take_hmp(struct session *s, char byte)
 {
+	/* What a telnet client may send after a carriage return; readline passes over it. */
+	if (!byte)
+		return;
 	keep(s, byte);
 	if (byte == '\n' || byte == '\r') {
 		if (!s->out_waits) {
@@ -361,10 +336,11 @@ void session_received(int fd, const struct msghdr *msg, size_t len)
 		const char *base = msg->msg_iov[i].iov_base;
 		size_t part = msg->msg_iov[i].iov_len < len ? msg->msg_iov[i].iov_len : len;
 
-		if (!has_messages(s))
+		if (!has_messages(s) && !s->telnet.on)
 			take_packets(s, base, part);
 		for (size_t j = 0; j < part && (has_messages(s) || !s->frames_in.seen); j++)
-			take(s, base[j]);
+			if (s->unread || telnet_take(&s->telnet, (uint8_t)base[j]))
+				take(s, base[j]);
 		len -= part;
 	}
 	pthread_mutex_unlock(&lock);
@@ -448,6 +424,16 @@ int session_protocol(int fd)
 	return protocol;
 }
 
+/** session_is_telnet() - has QEMU greeted its client as one of telnet's? */
+bool session_is_telnet(int fd)
+{
+	pthread_mutex_lock(&lock);
+	const struct session *s = find(fd);
+	bool telnet = s && s->telnet.on;
+	pthread_mutex_unlock(&lock);
+	return telnet;
+}
+
 /**
  * session_restore() - a session goes on in this process
  * @fd:		descriptor
@@ -468,4 +454,49 @@ void session_restore(int fd, int protocol, bool negotiated, bool oob)
 		s->oob = oob;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/**
+ * session_restore_telnet() - the same, of a telnet client's, after session_restore()
+ * @fd:	    descriptor
+ * @telnet: how far its input was
+ *
+ * What is begun of a command a monitor is written again; anyone else is given it by session_reread().
+ */
+void session_restore_telnet(int fd, const struct telnet *telnet)
+{
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s) {
+		s->telnet = *telnet;
+		s->telnet.len = has_messages(s) ? 0 : telnet->len;
+		s->unread = s->telnet.len;
+		__atomic_add_fetch(&unread, s->unread != 0, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/**
+ * session_reread() - for the hook of recvmsg(): what the program before has read of a telnet command
+ * @fd:	 descriptor that has something to read, of the client itself
+ * @msg: as recvmsg()'s
+ *
+ * Return: a number of bytes, which were noted as read at the time; 0 where there is none.
+ */
+size_t session_reread(int fd, const struct msghdr *msg)
+{
+	size_t n = 0;
+
+	if (__builtin_expect(!__atomic_load_n(&unread, __ATOMIC_ACQUIRE), true))
+		return 0;
+	pthread_mutex_lock(&lock);
+	struct session *s = find(fd);
+	if (s && s->unread && msg->msg_iovlen && msg->msg_iov[0].iov_len) {
+		n = s->unread < msg->msg_iov[0].iov_len ? s->unread : msg->msg_iov[0].iov_len;
+		memcpy(msg->msg_iov[0].iov_base, s->telnet.begun + s->telnet.len - s->unread, n);
+		s->unread -= n;
+		__atomic_sub_fetch(&unread, !s->unread, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
 }

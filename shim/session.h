@@ -17,6 +17,7 @@
 
 #include "../state/frames.h"
 #include "../state/jsonscan.h"
+#include "../state/telnet.h"
 
 #define SESSION_PARTIAL_MAX 65536
 #define SESSION_LINE_MAX    4095 /* readline takes no more (qemu/readline.h) */
@@ -78,6 +79,8 @@ struct session_keys {
  * @packet:	what was read of a packet that is not complete; malloc'ed
  * @packet_len:	bytes there
  * @frames_in, @frames_out: packets that were read and sent, where this is a network back end's
+ * @telnet:	whose client's commands QEMU takes out of what it reads
+ * @unread:	how much of what is begun of one the program before has read, and QEMU not yet
  */
 struct session {
 	int fd;
@@ -100,6 +103,8 @@ struct session {
 	size_t packet_len;
 	struct frames frames_in;
 	struct frames frames_out;
+	struct telnet telnet;
+	size_t unread;
 };
 
 void session_register(const struct session_watch *watch);
@@ -113,6 +118,9 @@ int session_protocol(int fd);
 char *session_packet(int fd, size_t *ret_len);
 bool session_is_broken(int fd);
 bool session_is_between(int fd);
+bool session_is_telnet(int fd);
 void session_restore(int fd, int protocol, bool negotiated, bool oob);
+void session_restore_telnet(int fd, const struct telnet *telnet);
+size_t session_reread(int fd, const struct msghdr *msg);
 
 #endif

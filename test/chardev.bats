@@ -269,6 +269,69 @@ server_comes_back() {
 	wait_for_guest 5
 }
 
+# --- telnet ---
+
+@test "telnet: a serial line's client is greeted once, with commands cut in two by updates; HMP and QMP too" {
+	local ports
+	mapfile -t ports < <(free_ports)
+	VM_SERIAL=127.0.0.1:${ports[0]}
+	SERIAL_ARGS=(-serial "telnet:$VM_SERIAL,server=on,wait=off")
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE -monitor "telnet:127.0.0.1:${ports[1]},server=on,wait=off" \
+		-chardev "socket,id=control,path=$VM_DIR/control.sock,server=on,wait=off,telnet=on" -mon chardev=control,mode=control
+	start_serial_client --rate 300 --telnet
+	wait_serial 20 'E ff'
+	start_link hmp "127.0.0.1:${ports[1]}"
+	wait_link 5 hmp '(qemu)'
+	start_link control "$VM_DIR/control.sock"
+	send_link control '\xff\xfd\x01{"execute": "qmp_capabilities"}\n'
+	wait_link 5 control '"return"'
+	# Half a line with half a command behind it; of the other, the half of one in the middle of a message.
+	send_link hmp 'info st\xff\xfb\001at\xff\xfd'
+	wait_link 5 hmp 'info st'
+	send_link control '{"execute": "query\xff'
+	update_vm new
+	line_goes_on
+	send_link hmp '\0145us\r'
+	wait_link 5 hmp 'VM status: running'
+	send_link control '\xfd\001-version", "id": "new"}\n'
+	wait_link 5 control '"id": "new"'
+	there_and_back line_goes_on
+	update_fails
+	line_goes_on
+	send_link hmp 'object_add iothread,id=io1\r\0object_add iothread,id=io2\r\0'
+	wait_for 5 has_object io2
+	there_and_back line_goes_on
+	stop_serial_client
+	[ "$(link_count hmp 'monitor - type')" = 1 ]
+	[ "$(link_count control '"QMP"')" = 1 ]
+	[ "$(telnet_commands hmp)" = 4 ]
+	[ "$(telnet_commands control)" = 4 ]
+
+	# The byte 255 and a command, each cut in two.
+	start_link line "$VM_SERIAL"
+	wait_link 5 line pattern-ok
+	send_link line 'y\xff'
+	wait_link 5 line 'E 79'
+	update_vm new
+	send_link line '\xff\xff\xfd'
+	wait_link 5 line 'E ff'
+	update_vm old
+	update_vm new
+	send_link line '\xffz'
+	wait_link 5 line 'E 7a'
+	[ "$(grep -ac '^E ' "$VM_DIR/line.link")" = 3 ]
+	[ "$(telnet_commands line)" = 4 ]
+}
+
+has_object() {
+	vm_ctl '{"execute": "qom-list", "arguments": {"path": "/objects"}}' | jq -e --arg id "$1" 'any(.name == $id)'
+}
+
+# How many telnet commands have come over a link.
+telnet_commands() {
+	LC_ALL=C grep -aoP '\xff[\xfb-\xfe]' "$VM_DIR/$1.link" | wc -l
+}
+
 # --- terminals ---
 
 chardev_name() {

@@ -9,6 +9,9 @@ in any line is a problem; then nothing is sent but lines of standard input, whol
 writes, and says "stalled" once what waits for it does not grow any more; the next SIGUSR1 ends that. On SIGTERM it
 waits for open echoes, prints a JSON summary and exits 0 if all was well, else 1.
 
+With --telnet the server must greet as QEMU's does, once. What is sent then has telnet's commands in between and bytes 0xff
+doubled, and goes out byte by byte, so that at most times half a command is on its way.
+
 The line is a UNIX socket's path (@NAME: an abstract one), HOST:PORT, [HOST]:PORT or a terminal (/dev/...); with --listen it is
 served there instead, to one client for good. udp:OURS:THEIRS are two ports on 127.0.0.1; where THEIRS is 0, it is that of
 the first datagram, which is told as "peer".
@@ -29,6 +32,10 @@ import tty
 
 KNOWN = re.compile(rb"^(G cprshim test guest|R ready|D \d+|T \d+ (pattern-ok|BAD)|E [0-9a-f]{2}"
                    rb"|M [0-9a-f]{8} [0-9a-f]{8} (ok|BAD)|F [01]|P \d+|V (ok|BAD) \d+( \d+)?|A( BAD)?( \d+)*|B busy)$")
+
+# chardev/char-socket.c:tcp_chr_telnet_init
+TELNET_GREETING = b"\xff\xfb\x01\xff\xfb\x03\xff\xfb\x00\xff\xfd\x00"
+TELNET_DO_ECHO = b"\xff\xfd\x01"
 
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 
@@ -55,6 +62,8 @@ class Client:
         self.problems = []
         self.first_line = True
         self.eof = False
+        self.greeting = TELNET_GREETING if options.telnet else b""
+        self.outgoing = b""
         self.log = open(options.log, "wb", buffering=0) if options.log else None
 
     def open_line(self):
@@ -110,6 +119,31 @@ class Client:
     def send(self, data):
         while data:
             data = data[os.write(self.line, data):]
+
+    def send_due(self):
+        """Sends the next byte of the sequence, or of what stands for it in telnet."""
+        if not self.outgoing:
+            self.outgoing = bytes([0x80 + self.sent % 128])
+            self.sent += 1
+            if self.options.telnet:
+                self.outgoing = TELNET_DO_ECHO + self.outgoing.replace(b"\xff", b"\xff\xff")
+        self.send(self.outgoing[:1])
+        self.outgoing = self.outgoing[1:]
+
+    def send_command(self, byte):
+        """A byte that the test gives, after the one that is on its way."""
+        self.send(self.outgoing + bytes([byte]))
+        self.outgoing = b""
+
+    def check_telnet(self, data):
+        """The first that comes, and never again."""
+        n = min(len(data), len(self.greeting))
+        if data[:n] != self.greeting[:n]:
+            self.problem("greeted by %r" % data[:n])
+        self.greeting = self.greeting[n:]
+        if self.options.telnet and b"\xff" in data[n:]:
+            self.problem("a telnet command after the greeting: %r" % data[n:][:40])
+        return data[n:]
 
     def problem(self, text):
         if len(self.problems) < 50:
@@ -179,7 +213,7 @@ class Client:
                 return
             for byte in data.replace(b"\n", b""):
                 self.commands.append(byte)
-                self.send(bytes([byte]))
+                self.send_command(byte)
         if self.server in ready:
             self.problem("a second connection")
             self.server = None
@@ -192,7 +226,7 @@ class Client:
         if not data:
             self.eof = True
             return
-        self.buffer += data
+        self.buffer += self.check_telnet(data)
         while b"\n" in self.buffer:
             line, self.buffer = self.buffer.split(b"\n", 1)
             self.on_line(line)
@@ -234,13 +268,13 @@ class Client:
                 due = time.monotonic()  # what a guest that still boots is sent is lost
             elif interval and time.monotonic() >= due:
                 try:
-                    self.send(bytes([0x80 + self.sent % 128]))
+                    self.send_due()
                 except OSError as error:
                     self.problem("send: %s" % error)
                     break
-                self.sent += 1
                 due += interval
             self.receive(min(0.05, max(0.0005, due - time.monotonic())) if interval else 0.05)
+        self.send(self.outgoing)
         limit = time.monotonic() + self.options.drain
         while (self.echoed < self.sent or self.commands) and not self.eof and time.monotonic() < limit:
             self.receive(0.02, with_input=False)
@@ -269,6 +303,7 @@ def main():
     parser.add_argument("--stdin", action="store_true", help="pass on command bytes from standard input")
     parser.add_argument("--ticks", type=int, default=0, help="end by itself after so many ticks")
     parser.add_argument("--linux", action="store_true", help="the guest is the Linux one")
+    parser.add_argument("--telnet", action="store_true", help="the line's server speaks telnet")
     parser.add_argument("--log", help="all lines with times go to this file")
     sys.exit(Client(parser.parse_args()).run())
 
