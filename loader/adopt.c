@@ -480,6 +480,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	}
 	open_journal(state);
 	bool way_back = vm.journal->attempt > 1;
+	if (way_back && vm.journal->back_pipe > 0)
+		real(close)(vm.journal->back_pipe);
 	adopt_binary(&state->binary[way_back ? 0 : 1]);
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
 	arm(state, state_fd);

@@ -159,6 +159,8 @@ void execute_here(struct execution *e)
 	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
 	if (vm.journal)
 		vm.journal->holder[vm.journal->attempt ? 1 : 0] = holder_pid;
+	if (vm.journal && vm.journal->attempt && e->holder_pipe >= 0)
+		vm.journal->back_pipe = e->holder_pipe;
 	vm_mark(JOURNAL_EXEC);
 	start_exec(&e->program);
 	int saved = errno;
