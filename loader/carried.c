@@ -109,7 +109,8 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 	return s.overflow ? -EMSGSIZE : 0;
 }
 
-static bool is_handed_over(const struct planned *p, const struct plan *plan)
+/** carried_is() - does this descriptor of QEMU's go to the successor by its number? */
+bool carried_is(const struct planned *p, const struct plan *plan)
 {
 	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM || p->fdset)
 		return false;
@@ -159,7 +160,7 @@ int carried_put_fds(struct handover *h, const struct freeze *f, const struct pla
 		for (size_t i = 0; !rc && i < plan->count; i++) {
 			const struct planned *p = list[i];
 
-			if (is_child(p) != children || !is_handed_over(p, plan))
+			if (is_child(p) != children || !carried_is(p, plan))
 				continue;
 			rc = put_fd(h, f, p, p->parent >= 0 ? index[p->parent] : -1);
 			index[p - plan->fds] = n++;

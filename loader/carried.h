@@ -10,6 +10,7 @@
 
 struct handover;
 
+bool carried_is(const struct planned *p, const struct plan *plan);
 int carried_put_ram(struct handover *h);
 int carried_put_fds(struct handover *h, const struct freeze *f, const struct plan *plan);
 int carried_put_nbd(struct handover *h, const struct plan *plan);

@@ -17,6 +17,7 @@
 #include "../shim/nbd.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
+#include "carried.h"
 #include "ondisk.h"
 #include "qmp.h"
 #include "standstill.h"
@@ -196,13 +197,15 @@ json_t *rehearsal_json(const struct measured *m, const struct plan *plan)
 	bool full = m->load >= 0;
 	json_t *not_done = json_array(),
 	       *result = json_pack("{s:s, s:f}", "kind", full ? "full" : "first", "startup_ms", m->startup);
-	int preserved = 0;
+	int carried = 0;
 
 	for (size_t i = 0; i < plan->count; i++)
-		preserved += plan->fds[i].action == PLAN_PRESERVE;
+		carried += carried_is(&plan->fds[i], plan);
 	if (!full)
 		json_array_append_new(not_done, json_string("saving the devices' state, and loading it"));
-	json_array_append_new(not_done, json_sprintf("handing over %d descriptors: others stood for them", preserved));
+	if (carried)
+		json_array_append_new(not_done, json_sprintf("handing over %d descriptor%s: others stood for them",
+							     carried, carried == 1 ? "" : "s"));
 	json_array_append_new(not_done, json_string("taking the images over: they were opened, and not used"));
 	json_array_append_new(not_done, json_string("the exec in the VM's own process, and the guest's going on"));
 	json_object_set_new(result, "not_rehearsed", not_done);
