@@ -53,7 +53,8 @@ double forecast_standstill(const char **ret_from)
 /**
  * forecast_update() - how long will the blackout of an update be?
  * @m:	      what rehearsals of it took
- * @ret_from: what it is taken from: "rehearsal", "last-update" or both, "rehearsal+last-update"
+ * @ret_from: what it is taken from: "rehearsal", "last-update" or both, "rehearsal+last-update"; "startup" is that of the
+ *	      new QEMU alone, which is most of it: it will be a little longer
  *
  * Return: milliseconds, or a negative number where it is not known.
  */
@@ -64,8 +65,10 @@ double forecast_update(const struct measured *m, const char **ret_from)
 	*ret_from = m->standstill >= 0 ? "rehearsal" : m->startup >= 0 ? "rehearsal+last-update" : "last-update";
 	if (m->standstill >= 0 && m->startup >= 0)
 		return m->startup + m->standstill;
-	if (!update)
-		return -1;
+	if (!update) {
+		*ret_from = "startup";
+		return m->startup;
+	}
 	double whole = json_number_value(json_object_get(update, "blackout_ms"));
 	return m->startup >= 0 ? whole - phase(update, "exec") - phase(update, "startup") + m->startup : whole;
 }

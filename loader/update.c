@@ -238,7 +238,7 @@ static void check_blackout(struct attempt *a)
 
 	if (a->request->max_blackout_ms && ms < 0)
 		reasons_note(&a->warnings,
-			     "the blackout is not known beforehand: this VM was never updated nor fully rehearsed");
+			     "the blackout is not known beforehand: this VM was never updated nor rehearsed");
 	is_too_long(a, "the blackout", ms, from);
 }
 

@@ -222,6 +222,8 @@ found_by_full() {
 	boot_guest -M $MACHINE
 	run -0 ctl check --max-blackout 1 "$VM_PID"
 	[[ "$output" == *"warning: the blackout is not known beforehand"* ]]
+	run -1 ctl update --json --max-blackout 1 "$VM_PID"
+	jq -e '.outcome == "refused" and (.reasons[0] | test("from: startup"))' <<<"$output"
 	update_vm new
 	run -1 ctl check --json --max-blackout 1 "$VM_PID"
 	jq -e '.blockers[0].code == "blackout-too-long" and (.reasons[0] | test("from: last-update")) and
