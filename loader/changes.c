@@ -11,88 +11,12 @@
 #include <time.h>
 
 #include "../shim/log.h"
-#include "../shim/session.h"
 #include "optvalue.h"
+#include "requests.h"
+#include "watched.h"
 
-/* Requests that wait for their answer, of all monitors: QEMU queues eight of each (monitor/qmp.c). */
-#define ASKED_MAX 1024
-
-enum effect {
-	EFFECT_ADD,    /* makes something */
-	EFFECT_DELETE, /* is done when it is answered */
-	EFFECT_UNPLUG, /* is done when the guest lets go */
-	EFFECT_SET,    /* the last one counts */
-	EFFECT_ALTER,  /* changes how block nodes hang together */
-};
-
-/**
- * struct watched - a command that changes the VM
- * @qmp, @hmp: its name in either language, or NULL
- * @effect: what it does
- * @kind:   of what
- * @key:    the argument that says of which one; NULL where there is but one
- * @key2:   a further one, or NULL
- */
-struct watched {
-	const char *qmp;
-	const char *hmp;
-	enum effect effect;
-	const char *kind;
-	const char *key;
-	const char *key2;
-};
-
-static const struct watched commands[] = {
-	{ "device_add", "device_add", EFFECT_ADD, "device", "id", NULL },
-	{ "device_del", "device_del", EFFECT_UNPLUG, "device", "id", NULL },
-	{ "netdev_add", "netdev_add", EFFECT_ADD, "network", "id", NULL },
-	{ "netdev_del", "netdev_del", EFFECT_DELETE, "network", "id", NULL },
-	{ "object-add", "object_add", EFFECT_ADD, "object", "id", NULL },
-	{ "object-del", "object_del", EFFECT_DELETE, "object", "id", NULL },
-	{ "chardev-add", "chardev-add", EFFECT_ADD, "character device", "id", NULL },
-	{ "chardev-change", "chardev-change", EFFECT_ADD, "character device", "id", NULL },
-	{ "chardev-remove", "chardev-remove", EFFECT_DELETE, "character device", "id", NULL },
-	{ "blockdev-add", NULL, EFFECT_ADD, "block node", "node-name", NULL },
-	{ "blockdev-del", NULL, EFFECT_DELETE, "block node", "node-name", NULL },
-	{ NULL, "drive_add", EFFECT_ADD, "drive", "id", NULL },
-	{ NULL, "drive_del", EFFECT_DELETE, "drive", "id", NULL },
-	{ "blockdev-reopen", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "blockdev-snapshot", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "blockdev-snapshot-sync", "snapshot_blkdev", EFFECT_ALTER, NULL, NULL, NULL },
-	{ "blockdev-mirror", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "drive-mirror", "drive_mirror", EFFECT_ALTER, NULL, NULL, NULL },
-	{ "block-commit", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "block-stream", "block_stream", EFFECT_ALTER, NULL, NULL, NULL },
-	{ "change-backing-file", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "x-blockdev-change", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "transaction", NULL, EFFECT_ALTER, NULL, NULL, NULL },
-	{ "set_link", "set_link", EFFECT_SET, "link", "name", NULL },
-	{ "set_password", "set_password", EFFECT_SET, "password", "protocol", "display" },
-	{ "expire_password", "expire_password", EFFECT_SET, "expiry of password", "protocol", "display" },
-	{ "qom-set", "qom-set", EFFECT_SET, "property", "path", "property" },
-	{ "watchdog-set-action", "watchdog_action", EFFECT_SET, "watchdog action", NULL, NULL },
-	{ "set-action", NULL, EFFECT_SET, "action", NULL, NULL },
-	{ "trace-event-set-state", "trace-event", EFFECT_SET, "trace event", "name", NULL },
-	{ NULL, "log", EFFECT_SET, "log", NULL, NULL },
-	{ NULL, "logfile", EFFECT_SET, "log file", NULL, NULL },
-};
-
-/**
- * struct asked - a request without an answer yet
- * @fd:	     the monitor's connection
- * @id:	     QMP: its id as JSON, or NULL
- * @request: as QMP; NULL where it is none that is watched
- */
-struct asked {
-	int fd;
-	char *id;
-	json_t *request;
-};
-
-/* Monitors' thread and the main thread ask and answer, the service thread looks. */
+/* Monitors' thread and the main thread change the list, the service thread looks. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct asked *asked;
-static size_t asked_count;
 static struct change *changes;
 static size_t count, room;
 static uint64_t next_seq = 1;
@@ -222,8 +146,15 @@ static void drop_values(const char *id)
 			drop(&changes[i]);
 }
 
-static void take(const struct watched *w, const char *id, json_t *command)
+/**
+ * changes_take() - a command was given, and went well
+ * @w:	     what it does
+ * @id:	     of what
+ * @command: as a successor is to be told it; may be changed
+ */
+void changes_take(const struct watched *w, const char *id, json_t *command)
 {
+	pthread_mutex_lock(&lock);
 	switch (w->effect) {
 	case EFFECT_ADD:
 		drop_values(id);
@@ -247,249 +178,15 @@ static void take(const struct watched *w, const char *id, json_t *command)
 		alter_all();
 		break;
 	}
-}
-
-/* Which one it is about, from QMP's arguments. */
-static char *qmp_id(const struct watched *w, const json_t *arguments)
-{
-	const char *a = w->key ? json_string_value(json_object_get(arguments, w->key)) : NULL;
-	const char *b = w->key2 ? json_string_value(json_object_get(arguments, w->key2)) : NULL;
-	char *id = NULL;
-
-	return asprintf(&id, "%s%s%s", a ? a : "", b ? " " : "", b ? b : "") < 0 ? NULL : id;
-}
-
-/* The same from a line of the human monitor's: of what is added it is an option, else the first words. */
-static char *hmp_id(const struct watched *w, const char *rest)
-{
-	char id[1024] = "";
-
-	if (w->effect == EFFECT_ADD) {
-		const char *options = strrchr(rest, ' ');
-
-		if (!optvalue_get(options ? options + 1 : rest, "id", id, sizeof(id)))
-			id[0] = '\0';
-	} else if (w->key) {
-		size_t len = strcspn(rest, " ");
-
-		if (w->key2 && !strcmp(w->key2, "property") && rest[len])
-			len += 1 + strcspn(rest + len + 1, " ");
-		snprintf(id, sizeof(id), "%.*s", (int)len, rest);
-	}
-	return strdup(id);
-}
-
-static const struct watched *find_command(const char *name, size_t len, bool hmp)
-{
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		const char *known = hmp ? commands[i].hmp : commands[i].qmp;
-
-		if (known && strlen(known) == len && !memcmp(known, name, len))
-			return &commands[i];
-	}
-	return NULL;
-}
-
-static const char *hmp_line(const json_t *request)
-{
-	const char *line = json_string_value(json_object_get(json_object_get(request, "arguments"), "command-line"));
-
-	return line ? line + strspn(line, " ") : "";
-}
-
-static const struct watched *find_request(const json_t *request)
-{
-	const char *name = json_string_value(json_object_get(request, "execute"));
-
-	if (!name)
-		return NULL;
-	if (!strcmp(name, "human-monitor-command"))
-		return find_command(hmp_line(request), strcspn(hmp_line(request), " "), true);
-	/* A later name for the same thing. */
-	if (!strcmp(name, "change-vnc-password"))
-		name = "set_password";
-	return find_command(name, strlen(name), false);
-}
-
-static bool is_hmp(const json_t *request)
-{
-	return !strcmp(json_string_value(json_object_get(request, "execute")), "human-monitor-command");
-}
-
-/* As QEMU is told it again: without id, and in words that mean the same to it later. */
-static json_t *as_command(const json_t *request)
-{
-	const char *name = json_string_value(json_object_get(request, "execute"));
-	const json_t *arguments = json_object_get(request, "arguments");
-	json_t *copy = arguments ? json_deep_copy(arguments) : json_object();
-
-	if (!strcmp(name, "change-vnc-password")) {
-		json_object_set_new(copy, "protocol", json_string("vnc"));
-		name = "set_password";
-	}
-	return json_pack("{s:s, s:o}", "execute", name, "arguments", copy);
-}
-
-/* It was answered, and well. */
-static void done(const json_t *request)
-{
-	const struct watched *w = find_request(request);
-	json_t *command = as_command(request);
-	const char *rest = hmp_line(request);
-
-	rest += strcspn(rest, " ");
-	rest += strspn(rest, " ");
-	char *id = is_hmp(request) ? hmp_id(w, rest) : qmp_id(w, json_object_get(command, "arguments"));
-	if (id && command)
-		take(w, id, command);
-	free(id);
-	json_decref(command);
-}
-
-/**
- * changes_hmp_went_well() - does what a human monitor's command printed tell of success?
- *
- * That says nothing, or "OK" (block/monitor/block-hmp-cmds.c:hmp_drive_add).
- */
-bool changes_hmp_went_well(const char *text)
-{
-	text += strspn(text, " \r\n");
-	return !*text || !strncmp(text, "OK", 2);
-}
-
-static bool went_well(const json_t *request, const json_t *answer)
-{
-	const json_t *value = json_object_get(answer, "return");
-
-	if (is_hmp(request) && json_is_string(value))
-		return changes_hmp_went_well(json_string_value(value));
-	return value != NULL;
-}
-
-static void forget_asked(size_t i)
-{
-	free(asked[i].id);
-	json_decref(asked[i].request);
-	memmove(&asked[i], &asked[i + 1], (asked_count - i - 1) * sizeof(asked[0]));
-	asked_count--;
-}
-
-static void ask(int fd, const char *id, json_t *request)
-{
-	if (!asked)
-		asked = calloc(ASKED_MAX, sizeof(*asked));
-	if (!asked) {
-		json_decref(request);
-		return;
-	}
-	if (asked_count == ASKED_MAX)
-		forget_asked(0);
-	asked[asked_count++] = (struct asked){ .fd = fd, .id = id ? strdup(id) : NULL, .request = request };
-}
-
-static char *id_of(const json_t *message)
-{
-	const json_t *id = json_object_get(message, "id");
-
-	return id ? json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-}
-
-static json_t *hmp_request(const char *line, size_t len)
-{
-	/* What was edited with the keyboard cannot be told from its keys. */
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			return NULL;
-	return json_pack("{s:s, s:{s:s%}}", "execute", "human-monitor-command", "arguments", "command-line", line, len);
-}
-
-static void on_asked(int fd, bool hmp, const char *text, size_t len)
-{
-	json_t *request = !text ? NULL : hmp ? hmp_request(text, len) : json_loadb(text, len, 0, NULL);
-	char *id = hmp ? NULL : id_of(request);
-
-	pthread_mutex_lock(&lock);
-	if (!find_request(request)) {
-		json_decref(request);
-		request = NULL;
-	}
-	ask(fd, id, request);
-	pthread_mutex_unlock(&lock);
-	free(id);
-}
-
-static bool same_id(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-/*
- * Answers come in the order of the requests, but for out-of-band ones, which have ids. A request that was read
- * otherwise by QEMU than by us is passed over as soon as a later one's id shows it.
- */
-static size_t find_asked(int fd, const char *id)
-{
-	for (size_t i = 0; i < asked_count; i++)
-		if (asked[i].fd == fd && same_id(asked[i].id, id))
-			return i;
-	return asked_count;
-}
-
-static void answer_qmp(int fd, const json_t *answer)
-{
-	if (!json_object_get(answer, "return") && !json_object_get(answer, "error"))
-		return; /* an event, the greeting */
-	char *id = id_of(answer);
-	size_t i = find_asked(fd, id);
-
-	if (i < asked_count) {
-		if (asked[i].request && went_well(asked[i].request, answer))
-			done(asked[i].request);
-		forget_asked(i);
-	}
-	free(id);
-}
-
-static void on_answered(int fd, bool hmp, const char *text, size_t len)
-{
-	pthread_mutex_lock(&lock);
-	size_t waiting = 0;
-	for (size_t i = 0; i < asked_count; i++)
-		waiting += asked[i].fd == fd;
-	if (waiting && hmp) {
-		size_t i = find_asked(fd, NULL);
-		char *said = asked[i].request && text ? strndup(text, len) : NULL;
-
-		if (said && changes_hmp_went_well(said))
-			done(asked[i].request);
-		free(said);
-		forget_asked(i);
-	} else if (waiting && text) {
-		json_t *answer = json_loadb(text, len, 0, NULL);
-
-		answer_qmp(fd, answer);
-		json_decref(answer);
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-static void on_closed(int fd)
-{
-	pthread_mutex_lock(&lock);
-	for (size_t i = asked_count; i-- > 0;)
-		if (asked[i].fd == fd)
-			forget_asked(i);
 	pthread_mutex_unlock(&lock);
 }
 
 /** changes_watch() - begin to watch; before main() */
 void changes_watch(void)
 {
-	static const struct session_watch watch = { on_asked, on_answered, on_closed };
-
 	deleted = json_object();
 	unplugging = json_object();
-	session_register(&watch);
+	requests_watch();
 }
 
 /** changes_event() - QEMU told the private monitor of a device */

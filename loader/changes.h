@@ -9,11 +9,14 @@
 #ifndef CPRSHIM_LOADER_CHANGES_H
 #define CPRSHIM_LOADER_CHANGES_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "../state/cprstate.h"
+
+struct watched;
 
 /* On the wire (docs/state-format.md): numbers stay. */
 enum change_what {
@@ -45,7 +48,7 @@ struct change {
 };
 
 void changes_watch(void);
-bool changes_hmp_went_well(const char *text);
+void changes_take(const struct watched *w, const char *id, json_t *command);
 void changes_event(const char *event, const char *device);
 int changes_copy(struct change **ret, size_t *ret_count);
 void changes_free(struct change *list, size_t count);

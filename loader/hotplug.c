@@ -17,6 +17,7 @@
 #include "refused.h"
 #include "values.h"
 #include "vm.h"
+#include "watched.h"
 
 #define NAME_MAX_BYTES 1024
 
@@ -385,7 +386,7 @@ static int run(const struct change *change, uint64_t deadline, char error[QMP_ER
 			      : NULL;
 	int rc = answer ? 0 : -EIO;
 
-	if (json_is_string(answer) && !changes_hmp_went_well(json_string_value(answer))) {
+	if (json_is_string(answer) && !watched_hmp_went_well(json_string_value(answer))) {
 		snprintf(error, QMP_ERROR_MAX, "%s", json_string_value(answer));
 		error[strcspn(error, "\r\n")] = '\0';
 		rc = -EIO;
