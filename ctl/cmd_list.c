@@ -27,19 +27,7 @@ static bool ends_with(const char *text, const char *end)
 
 static int set_text(json_t *row, const char *key, const char *text)
 {
-	json_t *value;
-	char *escaped;
-
-	if (!text)
-		return json_object_set_new(row, key, json_null());
-	value = json_string(text);
-	/* a path may be any bytes, JSON is UTF-8 */
-	if (!value) {
-		escaped = text_escaped(text, strlen(text));
-		value = escaped ? json_string(escaped) : NULL;
-		free(escaped);
-	}
-	return json_object_set_new(row, key, value);
+	return json_object_set_new(row, key, jget_new_text(text));
 }
 
 /* One VM's row, which is also what --json prints. Return: NULL where memory is short. */

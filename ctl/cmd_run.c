@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "installed.h"
 #include "options.h"
 #include "proc.h"
 #include "runnable.h"
@@ -17,44 +18,13 @@
 #define LIBRARY	     "libcprshim.so"
 #define EMULATOR_DIR "/usr/bin/"
 
-/* Return: the library at @dir/@sub, for free(), NULL where there is none. */
-static char *library_in(const char *dir, const char *sub)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/%s" LIBRARY, dir, sub) < 0)
-		return NULL;
-	if (!access(path, R_OK))
-		return path;
-	free(path);
-	return NULL;
-}
-
-/* In the build tree the library of the same build counts, even where another one is installed. */
 static int find_library(char **ret_path)
 {
 	const char *wanted = getenv("CPRSHIM_LIB");
-	char exe[PATH_MAX];
-	char *path = NULL;
 
 	if (wanted && *wanted)
 		return proc_absolute(wanted, ret_path);
-	if (!proc_exe(getpid(), exe) && strrchr(exe, '/')) {
-		*strrchr(exe, '/') = '\0';
-		path = library_in(exe, ".libs/");
-	} else {
-		exe[0] = '\0';
-	}
-#ifdef PKGLIBDIR
-	if (!path)
-		path = library_in(PKGLIBDIR, "");
-#endif
-	if (!path && *exe)
-		path = library_in(exe, "../lib/");
-	if (!path)
-		return -ENOENT;
-	*ret_path = path;
-	return 0;
+	return installed_find("", LIBRARY, ret_path);
 }
 
 static int set_preload(const char *library)

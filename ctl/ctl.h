@@ -35,12 +35,15 @@
 #define OPT_VERSION	 (1u << 12)
 #define OPT_NO_REHEARSE	 (1u << 13)
 #define OPT_MAX_BLACKOUT (1u << 14)
+#define OPT_MODULES	 (1u << 15)
+#define OPT_ALL		 (1u << 16)
 
 /* What follows a subcommand's options. */
 enum operand {
 	OPERAND_NONE,
 	OPERAND_PID,
 	OPERAND_PROGRAM,
+	OPERAND_FILE_OR_PID,
 };
 
 /**
@@ -54,7 +57,8 @@ enum operand {
  * @rehearse:	what --rehearse says behind "="
  * @timeout:	--timeout in seconds
  * @max_blackout: --max-blackout in milliseconds
- * @pid:	the VM, for OPERAND_PID
+ * @pid:	the VM, for OPERAND_PID; for OPERAND_FILE_OR_PID where it is one, else 0
+ * @file:	the file, for OPERAND_FILE_OR_PID
  * @program:	program and its arguments, NULL-terminated, for OPERAND_PROGRAM; for --command, which ends the line
  */
 struct options {
@@ -68,6 +72,7 @@ struct options {
 	int timeout;
 	int max_blackout;
 	pid_t pid;
+	const char *file;
 	char **program;
 };
 
@@ -96,5 +101,6 @@ int cmd_status(const struct options *opts);
 int cmd_check(const struct options *opts);
 int cmd_update(const struct options *opts);
 int cmd_history(const struct options *opts);
+int cmd_audit(const struct options *opts);
 
 #endif

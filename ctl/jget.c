@@ -3,6 +3,8 @@
 #include "jget.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "text.h"
 
@@ -31,6 +33,28 @@ const char *jget_text_or(const json_t *object, const char *key, const char *othe
 const char *jget_text(const json_t *object, const char *key)
 {
 	return jget_text_or(object, key, "-");
+}
+
+/**
+ * jget_new_text() - a text as JSON
+ * @text: any text, or NULL
+ *
+ * Return: the value, null for NULL; NULL where memory is short. A path may be any bytes, JSON is UTF-8: then it is escaped.
+ */
+json_t *jget_new_text(const char *text)
+{
+	json_t *value;
+	char *escaped;
+
+	if (!text)
+		return json_null();
+	value = json_string(text);
+	if (value)
+		return value;
+	escaped = text_escaped(text, strlen(text));
+	value = escaped ? json_string(escaped) : NULL;
+	free(escaped);
+	return value;
 }
 
 /**

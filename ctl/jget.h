@@ -7,6 +7,7 @@
 
 const char *jget_text(const json_t *object, const char *key);
 const char *jget_text_or(const json_t *object, const char *key, const char *otherwise);
+json_t *jget_new_text(const char *text);
 int jget_print(const json_t *value);
 
 #endif

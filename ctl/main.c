@@ -26,6 +26,9 @@ static const struct command commands[] = {
 		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT,
 	  OPERAND_PID, cmd_update },
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
+	{ "audit", "FILE|PID [options]",
+	  "Show which system calls of a program, or of a process, go past the hooks. Runs nothing.",
+	  OPT_JSON | OPT_MODULES | OPT_ALL, OPERAND_FILE_OR_PID, cmd_audit },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

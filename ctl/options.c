@@ -32,6 +32,8 @@ static const struct option long_options[] = {
 	{ "rehearse", optional_argument, NULL, VAL(OPT_REHEARSE) },
 	{ "max-blackout", required_argument, NULL, VAL(OPT_MAX_BLACKOUT) },
 	{ "no-rehearse", no_argument, NULL, VAL(OPT_NO_REHEARSE) },
+	{ "modules", no_argument, NULL, VAL(OPT_MODULES) },
+	{ "all", no_argument, NULL, VAL(OPT_ALL) },
 	{ "help", no_argument, NULL, VAL(OPT_HELP) },
 	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
 	{ NULL, 0, NULL, 0 },
@@ -55,6 +57,8 @@ static const struct {
 	{ OPT_MAX_BLACKOUT, "--max-blackout MS no if the guest is expected to stand still for longer" },
 	{ OPT_NO_REHEARSE, "--no-rehearse  do not do that before the update" },
 	{ OPT_VERBOSE, "-v, --verbose  print progress, also where standard error is no terminal" },
+	{ OPT_MODULES, "--modules      QEMU's modules as well" },
+	{ OPT_ALL, "--all          print each call, and each function without a hook with the reason" },
 	{ OPT_JSON, "--json         print JSON" },
 	{ OPT_HELP, "-h, --help     print this" },
 	{ OPT_VERSION, "-V, --version  print the version" },
@@ -188,6 +192,16 @@ static int operand(const struct command *cmd, int argc, char **argv, struct opti
 			return -EINVAL;
 		}
 		optind++;
+		break;
+	case OPERAND_FILE_OR_PID:
+		if (left < 1) {
+			text_error("%s: which file or process?", cmd->name);
+			return -EINVAL;
+		}
+		/* a file that is called like a number is named with its folder */
+		opts->file = argv[optind++];
+		if (number(opts->file, INT_MAX, &opts->pid))
+			opts->pid = 0;
 		break;
 	case OPERAND_NONE:
 		break;
