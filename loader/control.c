@@ -19,6 +19,7 @@
 #include "../state/rundir.h"
 #include "clock.h"
 #include "reasons.h"
+#include "service.h"
 #include "status.h"
 #include "update.h"
 
@@ -285,12 +286,19 @@ static char **argv_of(const json_t *request)
 	return argv;
 }
 
-/* Answers one request. Returns true where it was an update. */
-static bool answer(int fd, const json_t *request)
+static void update(int fd, const struct update_request *request)
+{
+	atomic_store(&requester, fd);
+	json_t *result = update_run(request);
+	service_refuse_late();
+	control_finish(fd, result);
+}
+
+static void answer(int fd, const json_t *request)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 	const char *binary = json_string_value(json_object_get(request, "binary"));
-	struct update_request update = {
+	struct update_request asked = {
 		.binary = binary,
 		.argv = argv_of(request),
 		.method = json_string_value(json_object_get(request, "method")),
@@ -303,15 +311,12 @@ static bool answer(int fd, const json_t *request)
 
 	if (!command) {
 		control_finish(fd, refusal(BLOCKER_REQUEST, "the request is not a JSON object with a command"));
-	} else if (json_object_get(request, "argv") && !update.argv) {
+	} else if (json_object_get(request, "argv") && !asked.argv) {
 		control_finish(fd, refusal(BLOCKER_REQUEST, "\"argv\" is not a list of words"));
 	} else if (!strcmp(command, "update")) {
-		atomic_store(&requester, fd);
-		control_finish(fd, update_run(&update));
-		free(update.argv);
-		return true;
+		update(fd, &asked);
 	} else if (!strcmp(command, "check")) {
-		control_finish(fd, update_check(&update));
+		control_finish(fd, update_check(&asked));
 	} else if (!strcmp(command, "status")) {
 		control_finish(fd, status_answer());
 	} else if (!strcmp(command, "history")) {
@@ -319,22 +324,19 @@ static bool answer(int fd, const json_t *request)
 	} else {
 		control_finish(fd, refusal(BLOCKER_REQUEST, "the command is not known"));
 	}
-	free(update.argv);
-	return false;
+	free(asked.argv);
 }
 
-/** control_serve() - take one connection and answer it. Return: true if it was an update, which came back. */
-bool control_serve(void)
+/** control_serve() - take one connection and answer it */
+void control_serve(void)
 {
 	int fd = accept_one();
-	bool update = false;
 
 	if (fd < 0)
-		return false;
+		return;
 	json_t *request = read_request(fd);
-	update = answer(fd, request);
+	answer(fd, request);
 	json_decref(request);
-	return update;
 }
 
 /** control_refuse_waiting() - refuse the updates that were asked for while one was under way; answer anything else */

@@ -13,7 +13,7 @@ void control_ended(void);
 int control_listener(void);
 const char *control_path(void);
 const char *control_links_dir(void);
-bool control_serve(void);
+void control_serve(void);
 void control_refuse_waiting(void);
 void control_progress(int fd, const char *stage, const char *text);
 void control_finish(int fd, json_t *result);

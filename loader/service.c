@@ -165,8 +165,12 @@ static bool take_wakeup(void)
 	return read(wakeup, &n, sizeof(n)) == sizeof(n);
 }
 
-/* Requests that came in while an update was under way are refused: they asked for what has just been done. */
-static void refuse_late_ones(void)
+/**
+ * service_refuse_late() - requests that came in while an update was under way are refused: they asked for what is done
+ *
+ * Before anybody is told of its end: who asks again after that is not late.
+ */
+void service_refuse_late(void)
 {
 	if (take_wakeup())
 		log_warn("SIGUSR2 from process %d came during an update and is ignored", (int)sender);
@@ -179,7 +183,7 @@ static void update_by_signal(void)
 
 	log_info("SIGUSR2 from process %d: update", (int)sender);
 	json_decref(update_run(&request));
-	refuse_late_ones();
+	service_refuse_late();
 }
 
 static void loop(void)
@@ -204,8 +208,8 @@ static void loop(void)
 		}
 		if (wait[0].revents && take_wakeup())
 			update_by_signal();
-		if (wait[1].revents && control_serve())
-			refuse_late_ones();
+		if (wait[1].revents)
+			control_serve();
 	}
 }
 
@@ -216,7 +220,6 @@ static void *service(void *opaque)
 	pthread_setname_np(pthread_self(), "cprshim");
 	if (guard_role() == SHIM_SUCCESSOR) {
 		successor_bring_up();
-		refuse_late_ones();
 	} else {
 		get_to_know();
 	}

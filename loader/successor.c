@@ -489,10 +489,12 @@ void successor_bring_up(void)
 	}
 	if (!way_back)
 		rollback_disarm();
+	fault_at("tidy");
 	release_holder();
 	tidy_up();
 	json_t *result = result_after_exec(&warnings);
 	reasons_free(&warnings);
+	service_refuse_late();
 	control_finish(vm.cpr_state->shim[0].requester_fd, result);
 	reap_holders();
 	slots_close(vm.cpr_state->stream[0].fd);
