@@ -318,6 +318,7 @@ static void open_journal(const struct cprstate *state)
 	}
 	/* The guardian's is the way back, however far the new program had come. */
 	vm.journal->attempt = vm.journal->guardian || vm.journal->attempt ? 2 : 1;
+	fault_at("entry");
 	vm_mark(JOURNAL_STARTED);
 }
 
@@ -485,6 +486,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	adopt_binary(&state->binary[way_back ? 0 : 1]);
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
 	arm(state, state_fd);
+	fault_at("adopt");
 	int rc = table_setup(vm.generation);
 	if (!rc)
 		rc = strays_sort(state);
@@ -518,6 +520,6 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (!argv)
 		rollback_now("the new program could not take over: no memory");
 	service_start();
-	fault_program("start"); /* its deadline is watched from here on */
+	fault_at("start"); /* its deadline is watched from here on */
 	return argv;
 }

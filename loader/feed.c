@@ -7,36 +7,42 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../shim/guard.h"
 #include "../shim/real.h"
 #include "clock.h"
 #include "fault.h"
 #include "vm.h"
 
-static int send_stream(int sock, uint64_t deadline)
+static int send_all(int sock, const char *bytes, size_t length, uint64_t deadline)
 {
-	const struct cpr_stream *stream = &vm.cpr_state->stream[0];
-	void *map = real(mmap)(NULL, stream->length, PROT_READ, MAP_PRIVATE, stream->fd, 0);
 	size_t done = 0;
-	int rc = 0;
 
-	if (map == MAP_FAILED)
-		return -errno;
-	if (codec_crc32c(0, map, stream->length) != stream->crc)
-		rc = -EBADMSG;
-	size_t length =
-		fault_at(guard_rehearses() ? "rehearsal-load" : "load") ? stream->length * 9 / 10 : stream->length;
-	while (!rc && done < length) {
-		ssize_t n = send(sock, (char *)map + done, length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (done < length) {
+		ssize_t n = send(sock, bytes + done, length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 		struct pollfd wait = { .fd = sock, .events = POLLOUT };
 
 		if (n > 0)
 			done += (size_t)n;
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
-			rc = -errno;
+			return -errno;
 		else if (!poll(&wait, 1, clock_left_ms(deadline)))
-			rc = -ETIMEDOUT;
+			return -ETIMEDOUT;
 	}
+	return 0;
+}
+
+static int send_stream(int sock, uint64_t deadline)
+{
+	const struct cpr_stream *stream = &vm.cpr_state->stream[0];
+	void *map = real(mmap)(NULL, stream->length, PROT_READ, MAP_PRIVATE, stream->fd, 0);
+	size_t most = stream->length * 9 / 10;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	int rc = codec_crc32c(0, map, stream->length) == stream->crc ? 0 : -EBADMSG;
+	if (!rc)
+		rc = send_all(sock, map, most, deadline);
+	if (!rc && !fault_at("load"))
+		rc = send_all(sock, (const char *)map + most, stream->length - most, deadline);
 	real(munmap)(map, stream->length);
 	return rc;
 }
@@ -60,7 +66,7 @@ int feed_devices(uint64_t deadline, char error[QMP_ERROR_MAX])
 		return -EIO;
 	}
 	real(setsockopt)(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	snprintf(uri, sizeof(uri), "fd:%d", pair[1]); /* QEMU closes it */
+	snprintf(uri, sizeof(uri), "fd:%d", fault_at("listen") ? -1 : pair[1]); /* QEMU closes it */
 	qmp_forget_events(&qmp_private);
 	int rc = qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
 	if (!rc) {

@@ -79,7 +79,7 @@ static void in_forking_parent(void)
 static void main_loop_ready(void)
 {
 	if (guard_role() == SHIM_SUCCESSOR)
-		fault_program("init");
+		fault_at("init");
 	if (started || guard_role() != SHIM_VMM)
 		return;
 	started = true;

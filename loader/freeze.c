@@ -182,12 +182,13 @@ static int expect_paused(uint64_t deadline, struct reasons *reasons)
  */
 int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons)
 {
-	char error[QMP_ERROR_MAX];
+	char error[QMP_ERROR_MAX] = FAULT_TEXT;
+	bool fails = fault_at("stop");
 
 	qmp_forget_events(&qmp_private);
 	vm_mark(JOURNAL_STOPPING);
 	f->stopped = running;
-	if (running && qmp_do(&qmp_private, "stop", NULL, deadline_ns, error)) {
+	if (fails || (running && qmp_do(&qmp_private, "stop", NULL, deadline_ns, error))) {
 		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest could not be stopped: %s", error);
 		return -EIO;
 	}
@@ -244,8 +245,7 @@ int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 	}
 	vm_mark(JOURNAL_SAVED);
 	if (fault_at("save")) {
-		reasons_add(reasons, BLOCKER_STATE_SAVE,
-			    "the device state could not be saved: as asked for by CPRSHIM_FAULT");
+		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: " FAULT_TEXT);
 		return -EIO;
 	}
 	int rc = expect_paused(deadline_ns, reasons);

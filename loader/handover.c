@@ -20,6 +20,7 @@
 #include "changes.h"
 #include "clock.h"
 #include "control.h"
+#include "fault.h"
 #include "guestcpu.h"
 #include "migparams.h"
 #include "mux.h"
@@ -381,7 +382,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 
 	if (rc)
 		return rc;
-	rc = carried_put_ram(h);
+	rc = fault_at("handover") ? -EIO : carried_put_ram(h);
 	if (!rc)
 		rc = carried_put_fds(h, f, plan);
 	if (!rc)

@@ -165,7 +165,7 @@ static void compare(const struct cprstate *state, const struct ramblock *blocks,
 		const struct cpr_ram *want = &state->ram[i];
 		const struct ramblock *have = ramblock_find(blocks, count, want->name);
 
-		if (!have || fault_at("ram"))
+		if (!have)
 			reasons_add(reasons, BLOCKER_RAM_CHANGED, "the new QEMU has no RAM block %s", want->name);
 		else if (have->max != want->max)
 			reasons_add(reasons, BLOCKER_RAM_CHANGED,
@@ -183,6 +183,8 @@ static int match(const struct cprstate *state, struct ramblock *blocks, size_t *
 	if (ramblocks_query(blocks, ret_count, deadline_ns, reasons))
 		return -EIO;
 	compare(state, blocks, *ret_count, reasons);
+	if (fault_at("ram"))
+		reasons_add(reasons, BLOCKER_RAM_CHANGED, "the new QEMU has no RAM block, " FAULT_TEXT);
 	return reasons_any(reasons) ? -EIO : 0;
 }
 

@@ -232,7 +232,8 @@ static int come_up(char error[QMP_ERROR_MAX])
 	if (may_wait)
 		deadline = UINT64_MAX;
 	if (qmp_handshake(&qmp_private, deadline)) {
-		snprintf(error, QMP_ERROR_MAX, "the new QEMU did not come up in time");
+		snprintf(error, QMP_ERROR_MAX, "the new QEMU did not %s",
+			 clock_now() > deadline ? "come up in time" : "answer");
 		return -ETIMEDOUT;
 	}
 	vm_mark(JOURNAL_UP);
@@ -281,26 +282,23 @@ static bool is_to_run(void)
 	return rec->running && (!rec->hold || vm.journal->attempt > 1);
 }
 
-static int start_guest(char error[QMP_ERROR_MAX])
+/* What can well fail comes first: a stopped guest's serial port takes input, which would not be there for the old QEMU. */
+static int connect_guest(char error[QMP_ERROR_MAX])
 {
-	if (fault_at("cont")) {
-		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, as asked for by CPRSHIM_FAULT");
-		return -EIO;
-	}
-	/*
-	 * What can well fail comes first: a stopped guest's serial port takes input, which would not be there for the
-	 * old QEMU.
-	 */
+	bool fails = fault_at("images");
 	uint64_t until = vm.journal->attempt > 1 ? deadline : qmp_in_ms(IMAGES_MS);
 	int rc = is_to_run() && !images_can_activate() ? 0 : images_activate(deadline, until);
+
+	if (fails)
+		rc = -EIO;
 	if (rc)
 		snprintf(error, QMP_ERROR_MAX,
 			 "the images could not be taken over, another process may have locked one: %s", strerror(-rc));
-	if (!rc)
-		rc = switch_devices(error);
-	if (!rc && is_to_run())
-		rc = qmp_do(&qmp_private, "cont", NULL, deadline, error);
-	return rc;
+	if (!rc && fault_at("switch")) {
+		snprintf(error, QMP_ERROR_MAX, "the devices' descriptors could not be switched, " FAULT_TEXT);
+		rc = -EIO;
+	}
+	return rc ? rc : switch_devices(error);
 }
 
 /*
@@ -310,9 +308,21 @@ static int start_guest(char error[QMP_ERROR_MAX])
 static int commit(char error[QMP_ERROR_MAX])
 {
 	char status[QMP_ERROR_MAX];
+	bool fails = fault_at("cont");
+	int rc = 0;
 
+	/* A QEMU that hangs would not answer "cont" either, and then nobody knew whether there is a way back. */
+	if (clock_now() > deadline) {
+		snprintf(error, QMP_ERROR_MAX, "the new QEMU was not ready to run the guest in time");
+		return -ETIMEDOUT;
+	}
 	rollback_commit();
-	int rc = start_guest(error);
+	if (fails) {
+		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, " FAULT_TEXT);
+		rc = -EIO;
+	} else if (is_to_run()) {
+		rc = qmp_do(&qmp_private, "cont", NULL, deadline, error);
+	}
 	vm_mark(JOURNAL_RUNNING);
 	if (!rc)
 		return 0;
@@ -434,12 +444,6 @@ static void tidy_up(void)
 	lock_memory();
 }
 
-static void break_off(void *opaque)
-{
-	(void)opaque;
-	fault_program("rehearsal");
-}
-
 /* All that can be tried: without the device state, or with it; nobody has called for this QEMU. */
 static void rehearse(void)
 {
@@ -455,11 +459,10 @@ static void rehearse(void)
 	int rc = standstill_report_up(channel, stream);
 	if (rc)
 		rollback_now("the device state did not come: %s", strerror(-rc));
-	if (settings.fault)
-		qmp_call_on_main(break_off, NULL, deadline);
+	fault_at("view");
 	if (take_state(ramblocks_view, error))
 		rollback_now("%s", error);
-	if (fault_at("rehearsal-scribble"))
+	if (fault_at("scribble"))
 		ramblocks_scribble(deadline);
 	standstill_report_loaded(channel);
 	real(_exit)(0);
@@ -479,6 +482,8 @@ void successor_bring_up(void)
 	if (guard_rehearses())
 		rehearse();
 	int rc = prepare(error);
+	if (!rc)
+		rc = connect_guest(error);
 	if (!rc)
 		rc = commit(error);
 	if (rc) {

@@ -144,6 +144,13 @@ static void progress(const struct attempt *a, const char *stage, const char *tex
 	control_progress(a->request->requester, stage, text);
 }
 
+/* Nothing fails here by being asked to. */
+static void progress_while_running(const struct attempt *a, const char *stage, const char *text)
+{
+	progress(a, stage, text);
+	fault_at(stage);
+}
+
 static long version_number(const char *version)
 {
 	const char *dot = strchr(version, '.');
@@ -225,7 +232,7 @@ static void check_by_rehearsal(struct attempt *a)
 		snprintf(text, sizeof(text), "the guest will stand still for no longer than %u ms", how.max_ms);
 	else
 		snprintf(text, sizeof(text), "bringing the new QEMU up beside the guest, to be thrown away");
-	progress(a, "rehearse", text);
+	progress_while_running(a, "rehearse", text);
 	rehearse(a, &how);
 	if (a->measured.standstill >= 0 && !reasons_any(&a->reasons))
 		forecast_note(&a->measured);
@@ -245,7 +252,7 @@ static void check_blackout(struct attempt *a)
 /* Everything that is looked at while the guest runs. */
 static void check(struct attempt *a)
 {
-	progress(a, "check", "looking for what stands against an update");
+	progress_while_running(a, "check", "looking for what stands against an update");
 	check_method(a->request, &a->reasons);
 	if (preflight_vm(&a->plan, &a->h.running, &a->reasons) == -EAGAIN)
 		return;
@@ -256,7 +263,7 @@ static void check(struct attempt *a)
 			    "this QEMU does not export what is needed to keep a guest paused over an update");
 	if (refused_spawn(vm.argv))
 		return; /* that is a reason already */
-	progress(a, "probe", "starting the replacement for a moment");
+	progress_while_running(a, "probe", "starting the replacement for a moment");
 	check_binary(a);
 	plan_check_version(&a->plan, a->h.target.version, &a->reasons);
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
@@ -320,7 +327,7 @@ static int prepare(struct attempt *a)
 {
 	int rc = vm_new_journal();
 
-	progress(a, "flush", "writing the images' dirty pages");
+	progress_while_running(a, "flush", "writing the images' dirty pages");
 	preflight_flush(&a->plan, &a->reasons);
 	if (rc)
 		reasons_add(&a->reasons, BLOCKER_STATE_WRITE, "the update could not be prepared: %s", strerror(-rc));
@@ -331,8 +338,9 @@ static int prepare(struct attempt *a)
 static void freeze_and_exec(struct attempt *a)
 {
 	struct freeze *f = &a->freeze;
+	bool fails = fault_at("freeze");
 	uint64_t deadline = qmp_in_ms(STEP_MS);
-	int rc = freeze_gates(f, &a->plan, deadline);
+	int rc = fails ? -EIO : freeze_gates(f, &a->plan, deadline);
 
 	if (!rc)
 		rc = plan_again(a);

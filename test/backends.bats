@@ -267,7 +267,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 @test "a process that is killed in the middle of an update: disk and TPM are with the guest in the new one" {
 	start_storage qemu-storage-daemon
 	start_swtpm --terminate
-	export CPRSHIM_FAULT=init-kill
+	export CPRSHIM_FAULT=init:kill
 	boot_with_tpm tpm-tis "${VHOST_ARGS[@]}" -machine memory-backend=ram0
 	wait_serial 20 'DISK ok'
 	local pid=$VM_PID

@@ -103,17 +103,17 @@ fault() {
 
 @test "the save fails" { fault save 'could not be saved'; }
 @test "execve() fails" { fault exec 'could not be started: Bad file descriptor'; }
-@test "the successor exits at its start" { fault start-exit 'called exit\(3\)'; }
-@test "the successor aborts at its start" { fault start-abort 'called abort'; }
-@test "the successor crashes at its start" { fault start-crash 'signal 11'; }
-@test "the successor hangs at its start" { fault start-hang 'did not come up in time'; }
-@test "the successor exits in its initialisation" { fault init-exit 'called exit\(3\)'; }
-@test "the successor aborts in its initialisation" { fault init-abort 'called abort'; }
-@test "the successor crashes in its initialisation" { fault init-crash 'signal 11'; }
-@test "the successor hangs in its initialisation" { fault init-hang 'did not come up in time'; }
+@test "the successor exits at its start" { fault start:exit 'called exit\(3\)'; }
+@test "the successor aborts at its start" { fault start:abort 'called abort'; }
+@test "the successor crashes at its start" { fault start:segv 'signal 11'; }
+@test "the successor hangs at its start" { fault start:hang 'did not come up in time'; }
+@test "the successor exits in its initialisation" { fault init:exit 'called exit\(3\)'; }
+@test "the successor aborts in its initialisation" { fault init:abort 'called abort'; }
+@test "the successor crashes in its initialisation" { fault init:segv 'signal 11'; }
+@test "the successor hangs in its initialisation" { fault init:hang 'did not come up in time'; }
 @test "RAM blocks do not match" { fault ram 'has no RAM block'; }
 @test "the device state is cut off" { fault load 'called exit\(1\)|was not loaded'; }
-@test "the guest cannot be continued" { fault cont '"cont" failed'; }
+@test "the guest cannot have its descriptors" { fault switch 'descriptors could not be switched'; }
 
 # --- a real program that breaks ---
 
@@ -230,7 +230,7 @@ moves_on() {
 }
 
 @test "SIGKILL at the successor's start and in its initialisation: the guest goes on under another process id" {
-	export CPRSHIM_FAULT=start-kill
+	export CPRSHIM_FAULT=start:kill
 	begin -pidfile "$VM_DIR/pidfile"
 	moves_on 'was killed'
 	[ "$(cat "$VM_DIR/pidfile")" = "$VM_PID" ]

@@ -161,7 +161,7 @@ ram_digest() {
 	full --binary "$QEMU_NEW" --max-blackout 30000
 	[ "$status" -eq 0 ]
 	jq -e '.ok and .rehearsal.kind == "full"' <<<"$output"
-	grep -q 'CPRSHIM_FAULT: fails at rehearsal-scribble' "$VM_DIR/shim.log"
+	grep -q 'CPRSHIM_FAULT: fail at rehearsal-scribble' "$VM_DIR/shim.log"
 	ram_digest | diff "$VM_DIR/ram.before" -
 	[ "$(vm_state)" = paused ]
 	vm_ctl cont
@@ -169,7 +169,7 @@ ram_digest() {
 	# And while it runs.
 	full --binary "$QEMU_NEW" --max-blackout 30000
 	[ "$status" -eq 0 ]
-	[ "$(grep -c 'CPRSHIM_FAULT: fails at rehearsal-scribble' "$VM_DIR/shim.log")" = 2 ]
+	[ "$(grep -c 'CPRSHIM_FAULT: fail at rehearsal-scribble' "$VM_DIR/shim.log")" = 2 ]
 	guest_alive
 	update_vm new
 	guest_alive
@@ -206,15 +206,15 @@ found_by_full() {
 }
 
 @test "full: a new QEMU that hangs with the state holds the guest no longer than was said" {
-	export CPRSHIM_FAULT=rehearsal-hang
+	export CPRSHIM_FAULT=rehearsal-view:hang
 	found_by_full '^rehearsed: the new QEMU had not loaded the state .* 250 ms' --max-blackout 250
 }
 
 @test "full: a new QEMU that crashes or is killed with the state lets the guest go on at once" {
-	export CPRSHIM_FAULT=rehearsal-crash
+	export CPRSHIM_FAULT=rehearsal-view:segv
 	found_by_full '^rehearsed: the new QEMU was ended by signal 11'
 	end_process "$VM_PID"
-	export CPRSHIM_FAULT=rehearsal-kill
+	export CPRSHIM_FAULT=rehearsal-view:kill
 	found_by_full '^rehearsed: the new QEMU ended before it could tell why'
 }
 
