@@ -53,6 +53,7 @@ static void add(struct imports *imports, const struct import *import)
 struct adding {
 	struct imports *imports;
 	size_t file;
+	bool versions;
 };
 
 static void add_symbol(const struct elfobject_symbol *symbol, void *arg)
@@ -63,8 +64,8 @@ static void add_symbol(const struct elfobject_symbol *symbol, void *arg)
 	if (symbol->defined || !symbol->exported || (symbol->version && strncmp(symbol->version, "GLIBC_", 6) != 0))
 		return;
 	classify(&import);
-	/* without a version it may be any library's, unless we know it as libc's */
-	if (symbol->version || import.kind == IMPORT_HOOKED || import.kind == IMPORT_NO_HOOK)
+	/* a file without versions has libc's names among those of other libraries */
+	if (symbol->version || (!adding->versions && (import.kind == IMPORT_HOOKED || import.kind == IMPORT_NO_HOOK)))
 		add(adding->imports, &import);
 }
 
@@ -76,7 +77,7 @@ static void add_symbol(const struct elfobject_symbol *symbol, void *arg)
  */
 void imports_add(struct imports *imports, const struct elfobject *obj, size_t file)
 {
-	struct adding adding = { imports, file };
+	struct adding adding = { imports, file, obj->versym != 0 };
 
 	if (!elfobject_is_libc(obj))
 		elfobject_each_symbol(obj, add_symbol, &adding);

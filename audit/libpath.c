@@ -169,36 +169,33 @@ static int try_cache(const struct search *search)
 
 /**
  * libpath_each() - the files that a library may be
- * @name:         the name by which it is asked for
- * @obj:          the file that asks
- * @path:         its path
- * @program:      the program, for its DT_RPATH
- * @program_path: its path
- * @fn:           called with each file that is there; 1: it is the one, 0: not, negative: give up
- * @arg:          for @fn
+ * @asking: what is looked for
+ * @fn:     called with each file that is there; 1: it is the one, 0: not, negative: give up
+ * @arg:    for @fn
  *
- * LD_LIBRARY_PATH of the caller counts, as it would for a program that is started.
+ * Without folders of its own, LD_LIBRARY_PATH of the caller counts, as it would for a program that is started.
  *
  * Return: 1 for found, 0 for nowhere, or what @fn gave up with.
  */
-int libpath_each(const char *name, const struct elfobject *obj, const char *path, const struct elfobject *program,
-		 const char *program_path, libpath_fn fn, void *arg)
+int libpath_each(const struct libpath *asking, libpath_fn fn, void *arg)
 {
-	const char *runpath = elfobject_dynamic_text(obj, DT_RUNPATH);
-	struct search search = { name, fn, arg };
+	const char *first = asking->library_path ? asking->library_path : getenv("LD_LIBRARY_PATH");
+	const char *runpath = elfobject_dynamic_text(asking->obj, DT_RUNPATH);
+	struct search search = { asking->name, fn, arg };
 	int found = 0;
 
-	if (strchr(name, '/'))
-		return access(name, R_OK) ? 0 : fn(name, arg);
+	if (strchr(asking->name, '/'))
+		return access(asking->name, R_OK) ? 0 : fn(asking->name, arg);
 	if (!runpath) {
-		found = try_list(&search, elfobject_dynamic_text(obj, DT_RPATH), path);
-		if (!found && !elfobject_dynamic_text(program, DT_RUNPATH))
-			found = try_list(&search, elfobject_dynamic_text(program, DT_RPATH), program_path);
+		found = try_list(&search, elfobject_dynamic_text(asking->obj, DT_RPATH), asking->path);
+		if (!found && !elfobject_dynamic_text(asking->program, DT_RUNPATH))
+			found = try_list(&search, elfobject_dynamic_text(asking->program, DT_RPATH),
+					 asking->program_path);
 	}
 	if (!found)
-		found = try_list(&search, getenv("LD_LIBRARY_PATH"), path);
+		found = try_list(&search, first, asking->path);
 	if (!found)
-		found = try_list(&search, runpath, path);
+		found = try_list(&search, runpath, asking->path);
 	if (!found)
 		found = try_cache(&search);
 	for (size_t i = 0; !found && i < sizeof(folders) / sizeof(folders[0]); i++)

@@ -117,12 +117,19 @@ static void want(const char *name, void *arg)
 	struct objects *objects = wanting->objects;
 	/* what is added moves the list */
 	struct object by = objects->items[wanting->by], program = objects->items[0];
+	struct libpath asking;
 	int found;
 
 	if (wanting->err || is_there(objects, name))
 		return;
 	wanting->name = name;
-	found = libpath_each(name, &by.elf, by.path, &program.elf, program.path, take_if_it_fits, wanting);
+	asking.name = name;
+	asking.library_path = objects->library_path;
+	asking.obj = &by.elf;
+	asking.path = by.path;
+	asking.program = &program.elf;
+	asking.program_path = program.path;
+	found = libpath_each(&asking, take_if_it_fits, wanting);
 	if (found < 0)
 		wanting->err = found;
 	else if (!found)
@@ -204,15 +211,16 @@ static int add_modules(struct objects *objects, const char *program)
 
 /**
  * objects_of_file() - a file and all that would be loaded with it
- * @path:    the file
- * @modules: QEMU's modules and their libraries as well
- * @ret:     the files, for objects_free(); the first is the file itself
+ * @path:         the file
+ * @library_path: folders in which libraries are looked for first, or NULL
+ * @modules:      QEMU's modules and their libraries as well
+ * @ret:          the files, for objects_free(); the first is the file itself
  *
  * Return: 0 or negative errno. Where the file itself cannot be read, it is there alone, with the reason.
  */
-int objects_of_file(const char *path, bool modules, struct objects *ret)
+int objects_of_file(const char *path, const char *library_path, bool modules, struct objects *ret)
 {
-	struct objects objects = { 0 };
+	struct objects objects = { .library_path = library_path };
 	int err = objects_add(&objects, path, NULL, NULL, OBJECT_PROGRAM);
 
 	if (!err && !objects.items[0].why) {

@@ -39,6 +39,7 @@ struct object_missing {
 /**
  * struct objects - all of them, for objects_free()
  * @items:		the program first
+ * @library_path:	where libraries are looked for first, or NULL
  * @count:		how many
  * @missing:		libraries that were not found
  * @missing_count:	how many
@@ -47,11 +48,12 @@ struct object_missing {
 struct objects {
 	struct object *items;
 	size_t count;
+	const char *library_path;
 	struct object_missing *missing;
 	size_t missing_count, generated;
 };
 
-int objects_of_file(const char *path, bool modules, struct objects *ret);
+int objects_of_file(const char *path, const char *library_path, bool modules, struct objects *ret);
 int objects_of_process(pid_t pid, struct objects *ret);
 int objects_add(struct objects *objects, const char *path, const char *open_path, const char *name,
 		enum object_role role);

@@ -16,7 +16,7 @@
 static int find_objects(const struct options *opts, struct objects *ret)
 {
 	int err = opts->pid ? objects_of_process(opts->pid, ret)
-			    : objects_of_file(opts->file, opts->seen & OPT_MODULES, ret);
+			    : objects_of_file(opts->file, opts->library_path, opts->seen & OPT_MODULES, ret);
 
 	if (err) {
 		text_error("%s cannot be looked at: %s", opts->file,

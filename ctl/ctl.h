@@ -37,6 +37,7 @@
 #define OPT_MAX_BLACKOUT (1u << 14)
 #define OPT_MODULES	 (1u << 15)
 #define OPT_ALL		 (1u << 16)
+#define OPT_LIBRARY_PATH (1u << 17)
 
 /* What follows a subcommand's options. */
 enum operand {
@@ -51,6 +52,7 @@ enum operand {
  * @seen:	OPT_* of the options given
  * @binary:	--binary, absolute
  * @rundir:	--rundir, absolute
+ * @library_path: --library-path
  * @logfile:	--logfile, absolute
  * @method:	--method, a known one
  * @log:	--log
@@ -73,6 +75,7 @@ struct options {
 	int max_blackout;
 	pid_t pid;
 	const char *file;
+	const char *library_path;
 	char **program;
 };
 

@@ -28,7 +28,7 @@ static const struct command commands[] = {
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
 	{ "audit", "FILE|PID [options]",
 	  "Show which system calls of a program, or of a process, go past the hooks. Runs nothing.",
-	  OPT_JSON | OPT_MODULES | OPT_ALL, OPERAND_FILE_OR_PID, cmd_audit },
+	  OPT_JSON | OPT_MODULES | OPT_ALL | OPT_LIBRARY_PATH, OPERAND_FILE_OR_PID, cmd_audit },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

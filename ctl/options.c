@@ -34,6 +34,7 @@ static const struct option long_options[] = {
 	{ "no-rehearse", no_argument, NULL, VAL(OPT_NO_REHEARSE) },
 	{ "modules", no_argument, NULL, VAL(OPT_MODULES) },
 	{ "all", no_argument, NULL, VAL(OPT_ALL) },
+	{ "library-path", required_argument, NULL, VAL(OPT_LIBRARY_PATH) },
 	{ "help", no_argument, NULL, VAL(OPT_HELP) },
 	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
 	{ NULL, 0, NULL, 0 },
@@ -58,6 +59,7 @@ static const struct {
 	{ OPT_NO_REHEARSE, "--no-rehearse  do not do that before the update" },
 	{ OPT_VERBOSE, "-v, --verbose  print progress, also where standard error is no terminal" },
 	{ OPT_MODULES, "--modules      QEMU's modules as well" },
+	{ OPT_LIBRARY_PATH, "--library-path D... folders, divided by colons, in which libraries are looked for first" },
 	{ OPT_ALL, "--all          print each call, and each function without a hook with the reason" },
 	{ OPT_JSON, "--json         print JSON" },
 	{ OPT_HELP, "-h, --help     print this" },
@@ -142,6 +144,9 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 		return path_option(arg, &opts->logfile);
 	case OPT_LOG:
 		opts->log = arg;
+		return 0;
+	case OPT_LIBRARY_PATH:
+		opts->library_path = arg;
 		return 0;
 	case OPT_METHOD:
 		opts->method = arg;
