@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "allowed.h"
 #include "client.h"
 #include "ctl.h"
 #include "jget.h"
@@ -85,7 +86,7 @@ int cmd_check(const struct options *opts)
 			"cannot write the request: out of memory, or the replacement is not found, or its name is not UTF-8");
 		return CTL_NO;
 	}
-	if (vm_open(opts->pid, &vm)) {
+	if (!allowed_replacement(opts) || vm_open(opts->pid, &vm)) {
 		json_decref(request);
 		return CTL_NO;
 	}

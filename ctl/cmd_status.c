@@ -88,6 +88,8 @@ static void print_head(pid_t pid, const json_t *data)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		print_line(lines[i].label, jget_text(data, lines[i].key));
 	print_line("outdated", json_is_boolean(outdated) ? (json_is_true(outdated) ? "yes" : "no") : "-");
+	if (json_is_string(json_object_get(data, "inhibited")))
+		print_line("inhibited", jget_text(data, "inhibited"));
 	if (json_is_integer(generation))
 		printf("%-12s %" JSON_INTEGER_FORMAT "\n", "updates", json_integer_value(generation));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allowed.h"
 #include "client.h"
 #include "ctl.h"
 #include "jget.h"
@@ -137,7 +138,7 @@ int cmd_update(const struct options *opts)
 	request = make_request(opts);
 	if (!request)
 		return CTL_NO;
-	if (vm_open(opts->pid, &vm)) {
+	if (!allowed_replacement(opts) || vm_open(opts->pid, &vm)) {
 		json_decref(request);
 		return CTL_NO;
 	}

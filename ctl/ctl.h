@@ -38,6 +38,7 @@
 #define OPT_MODULES	 (1u << 15)
 #define OPT_ALL		 (1u << 16)
 #define OPT_LIBRARY_PATH (1u << 17)
+#define OPT_REASON	 (1u << 18)
 
 /* What follows a subcommand's options. */
 enum operand {
@@ -57,6 +58,7 @@ enum operand {
  * @method:	--method, a known one
  * @log:	--log
  * @rehearse:	what --rehearse says behind "="
+ * @reason:	--reason
  * @timeout:	--timeout in seconds
  * @max_blackout: --max-blackout in milliseconds
  * @pid:	the VM, for OPERAND_PID; for OPERAND_FILE_OR_PID where it is one, else 0
@@ -71,6 +73,7 @@ struct options {
 	const char *method;
 	const char *log;
 	const char *rehearse;
+	const char *reason;
 	int timeout;
 	int max_blackout;
 	pid_t pid;
@@ -105,5 +108,7 @@ int cmd_check(const struct options *opts);
 int cmd_update(const struct options *opts);
 int cmd_history(const struct options *opts);
 int cmd_audit(const struct options *opts);
+int cmd_inhibit(const struct options *opts);
+int cmd_uninhibit(const struct options *opts);
 
 #endif

@@ -29,6 +29,9 @@ static const struct command commands[] = {
 	{ "audit", "FILE|PID [options]",
 	  "Show which system calls of a program, or of a process, go past the hooks. Runs nothing.",
 	  OPT_JSON | OPT_MODULES | OPT_ALL | OPT_LIBRARY_PATH, OPERAND_FILE_OR_PID, cmd_audit },
+	{ "inhibit", "PID [options]", "Have a VM refuse updates, whoever asks.", OPT_RUNDIR | OPT_REASON, OPERAND_PID,
+	  cmd_inhibit },
+	{ "uninhibit", "PID [options]", "Let a VM be updated again.", OPT_RUNDIR, OPERAND_PID, cmd_uninhibit },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -37,7 +40,7 @@ static void help(FILE *out)
 {
 	fputs("usage: cprctl COMMAND [options]\n\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n  cprctl COMMAND --help tells more about one of them.\n", out);
 }
 

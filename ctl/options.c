@@ -26,6 +26,7 @@ static const struct option long_options[] = {
 	{ "timeout", required_argument, NULL, VAL(OPT_TIMEOUT) },
 	{ "log", required_argument, NULL, VAL(OPT_LOG) },
 	{ "logfile", required_argument, NULL, VAL(OPT_LOGFILE) },
+	{ "reason", required_argument, NULL, VAL(OPT_REASON) },
 	{ "json", no_argument, NULL, VAL(OPT_JSON) },
 	{ "paused", no_argument, NULL, VAL(OPT_PAUSED) },
 	{ "verbose", no_argument, NULL, VAL(OPT_VERBOSE) },
@@ -51,6 +52,7 @@ static const struct {
 	{ OPT_TIMEOUT, "--timeout S    give an update up after S seconds" },
 	{ OPT_LOG, "--log LEVEL    how much the shim logs" },
 	{ OPT_LOGFILE, "--logfile F    where it logs to" },
+	{ OPT_REASON, "--reason TEXT  why, for whoever is refused" },
 	{ OPT_PAUSED, "--paused       leave the guest paused after the update" },
 	{ OPT_REHEARSE,
 	  "--rehearse[=full] bring the replacement up beside the guest, and throw it away; full: the guest stands still for\n"
@@ -147,6 +149,9 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 		return 0;
 	case OPT_LIBRARY_PATH:
 		opts->library_path = arg;
+		return 0;
+	case OPT_REASON:
+		opts->reason = arg;
 		return 0;
 	case OPT_METHOD:
 		opts->method = arg;

@@ -55,6 +55,16 @@ static bool is_guardian(const struct cprstate *state)
 	       j.guardian == getpid();
 }
 
+/* Not a copy of it, nor one of before the host was started. */
+static bool is_original(const struct cprstate *state, const struct stat *st)
+{
+	char boot_id[64];
+
+	vm_boot_id(boot_id, sizeof(boot_id));
+	return state->origin_count && state->origin[0].inode == st->st_ino &&
+	       !strcmp(state->origin[0].boot_id, boot_id);
+}
+
 static bool is_ours(const struct cprstate *state)
 {
 	const struct cpr_vm *rec = &state->vm[0];
@@ -83,6 +93,11 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 	}
 	*ret_why = "its binaries are not in their order";
 	if (state->binary[0].role != CPR_BINARY_OLD || state->binary[1].role != CPR_BINARY_NEW) {
+		free(state);
+		return NULL;
+	}
+	*ret_why = "it is a copy";
+	if (!is_original(state, &st)) {
 		free(state);
 		return NULL;
 	}
@@ -171,6 +186,7 @@ static void adopt_vm(struct cprstate *state)
 	snprintf(vm.configured, sizeof(vm.configured), "%s", rec->configured);
 	snprintf(vm.machine, sizeof(vm.machine), "%s", rec->machine);
 	snprintf(vm.name, sizeof(vm.name), "%s", rec->name);
+	snprintf(vm.asked_by, sizeof(vm.asked_by), "%s", state->origin[0].asked_by);
 	snprintf(vm.vmgenid, sizeof(vm.vmgenid), "%s", rec->vmgenid);
 	vm.history = json_array();
 	for (uint32_t i = 0; i < state->history_count; i++)

@@ -17,11 +17,13 @@
 #include "../shim/settings.h"
 #include "../shim/slots.h"
 #include "../state/rundir.h"
+#include "audit.h"
 #include "clock.h"
 #include "reasons.h"
 #include "service.h"
 #include "status.h"
 #include "update.h"
+#include "vm.h"
 
 #define REQUEST_MAX 65536
 /* A peer that connects and says nothing holds up the service thread for no longer. */
@@ -31,12 +33,23 @@ static int listener = -1;
 static atomic_int requester = -1; /* who waits for the outcome of the update under way */
 static char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
+/* Who else may put something there could put it in our place: links that the way back follows, for example. */
+static bool is_others(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) || (st.st_uid && st.st_uid != geteuid()) ||
+	       (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX));
+}
+
 static int listen_in(const char *dir)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return -errno;
+	if (is_others(dir))
+		return -EPERM;
 	if ((size_t)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" RUNDIR_SOCKET, dir, (int)getpid()) >=
 	    sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
@@ -243,7 +256,10 @@ static int accept_one(void)
 	if (high >= 0)
 		real(close)(fd);
 	fd = high >= 0 ? high : slots_adopt(fd);
+	if (fd >= 0)
+		audit_asked_on(fd);
 	if (fd >= 0 && !may_ask(fd)) {
+		audit_note("a request was refused: this user may not control the VM");
 		control_finish(fd, refusal(BLOCKER_NOT_PERMITTED, "this user may not control this VM"));
 		return -1;
 	}
@@ -286,6 +302,28 @@ static char **argv_of(const json_t *request)
 	return argv;
 }
 
+static json_t *done(void)
+{
+	return json_pack("{s:b}", "ok", 1);
+}
+
+static json_t *inhibit(const json_t *request)
+{
+	const char *reason = json_string_value(json_object_get(request, "reason"));
+
+	snprintf(vm.inhibited, sizeof(vm.inhibited), "%s", reason && *reason ? reason : "no reason was given");
+	audit_note("updates inhibited: %s", vm.inhibited);
+	return done();
+}
+
+static json_t *uninhibit(void)
+{
+	if (vm.inhibited[0])
+		audit_note("updates no longer inhibited");
+	vm.inhibited[0] = '\0';
+	return done();
+}
+
 static void update(int fd, const struct update_request *request)
 {
 	atomic_store(&requester, fd);
@@ -315,6 +353,10 @@ static void answer(int fd, const json_t *request)
 		control_finish(fd, refusal(BLOCKER_REQUEST, "\"argv\" is not a list of words"));
 	} else if (!strcmp(command, "update")) {
 		update(fd, &asked);
+	} else if (!strcmp(command, "inhibit")) {
+		control_finish(fd, inhibit(request));
+	} else if (!strcmp(command, "uninhibit")) {
+		control_finish(fd, uninhibit());
 	} else if (!strcmp(command, "check")) {
 		control_finish(fd, update_check(&asked));
 	} else if (!strcmp(command, "status")) {

@@ -273,6 +273,23 @@ static int put_parcel(struct handover *h)
 	return h->parcel < 0 ? h->parcel : 0;
 }
 
+/* By what the successor knows the state for its own, which nobody put under its feet. */
+static int put_origin(struct handover *h)
+{
+	char boot_id[64];
+	struct stat st;
+
+	h->state_fd = slots_memfd("cprshim-state");
+	if (h->state_fd < 0)
+		return h->state_fd;
+	if (fstat(h->state_fd, &st))
+		return -errno;
+	vm_boot_id(boot_id, sizeof(boot_id));
+	cprstate_put_origin(&h->w,
+			    &(struct cpr_origin){ .boot_id = boot_id, .inode = st.st_ino, .asked_by = vm.asked_by });
+	return 0;
+}
+
 /*
  * Write the state into a memfd that nobody can change any more, read it back as the successor will, and keep what it
  * names.
@@ -288,8 +305,7 @@ static int seal(struct handover *h)
 	if (!rc)
 		rc = cprstate_decode(check, h->w.buf, h->w.len, &why);
 	if (!rc) {
-		h->state_fd = slots_memfd("cprshim-state");
-		if (h->state_fd < 0 || write(h->state_fd, h->w.buf, h->w.len) != (ssize_t)h->w.len ||
+		if (write(h->state_fd, h->w.buf, h->w.len) != (ssize_t)h->w.len ||
 		    real(fcntl)(h->state_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
 			rc = -EIO;
 		execute_keep(&h->exec, h->state_fd);
@@ -316,6 +332,8 @@ static int finish(struct handover *h)
 {
 	int rc = put_parcel(h);
 
+	if (!rc)
+		rc = put_origin(h);
 	if (!rc)
 		rc = seal(h);
 	if (!rc && h->parcel >= 0)

@@ -313,7 +313,23 @@ static int link_pin(const char *dir, const struct pin *p)
 		*slash = '/';
 	}
 	snprintf(target, sizeof(target), "/proc/self/fd/%d", p->fd);
-	return symlink(target, name) && errno != EEXIST ? -errno : 0;
+	/* One that is there may be another program's, which had this process id, and lead to another file. */
+	real(unlink)(name);
+	return symlink(target, name) ? -errno : 0;
+}
+
+/* In a directory that all may write to (sticky), somebody else may have made it first. */
+static int make_own(const char *dir)
+{
+	struct stat st;
+
+	if (!mkdir(dir, 0700))
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (lstat(dir, &st))
+		return -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : -EPERM;
 }
 
 /**
@@ -330,8 +346,9 @@ int pins_prepare_way_back(const char *dir, struct vm_binary *ret)
 	*ret = vm.binary;
 	if (!pins_changed_on_disk())
 		return 0;
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return -errno;
+	int rc = make_own(dir);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < count; i++) {
 		if (pins[i].kind == CPR_PIN_LIBRARY) {
 			/* In their order, so that symbols resolve as they did. */
@@ -343,7 +360,7 @@ int pins_prepare_way_back(const char *dir, struct vm_binary *ret)
 				return -ENAMETOOLONG;
 			continue;
 		}
-		int rc = link_pin(dir, &pins[i]);
+		rc = link_pin(dir, &pins[i]);
 		if (rc)
 			return rc;
 	}

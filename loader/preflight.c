@@ -178,6 +178,8 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 		reasons_add(reasons, BLOCKER_NOT_STARTED, "QEMU has not finished starting");
 		return -EAGAIN;
 	}
+	if (vm.inhibited[0])
+		reasons_add(reasons, BLOCKER_INHIBITED, "updates of this VM are inhibited: %s", vm.inhibited);
 	if (table_why_incomplete())
 		reasons_add(reasons, BLOCKER_TABLE_INCOMPLETE, "%s", table_why_incomplete());
 	refused_options(vm.argv, reasons);

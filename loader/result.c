@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../shim/log.h"
+#include "audit.h"
 #include "clock.h"
 
 #define HISTORY_KEPT 32
@@ -70,6 +71,7 @@ static void remember(json_t *result)
 	else
 		log_warn("update %s: %s", outcome, reasons ? reasons : "");
 	free(reasons);
+	audit_result(result);
 }
 
 static json_t *not_updated(const char *outcome, const struct result_start *start, const struct reasons *reasons)

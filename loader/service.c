@@ -15,6 +15,7 @@
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../shim/table.h"
+#include "audit.h"
 #include "clock.h"
 #include "control.h"
 #include "entities.h"
@@ -33,6 +34,7 @@
 
 static int wakeup = -1;	      /* eventfd, written by the signal handler */
 static volatile pid_t sender; /* who sent the last SIGUSR2 */
+static volatile uid_t sender_uid;
 
 static void on_usr2(int signal, siginfo_t *info, void *context)
 {
@@ -44,6 +46,7 @@ static void on_usr2(int signal, siginfo_t *info, void *context)
 	/* In a child of QEMU's that has not yet exec'd it is nobody's. */
 	if (guard_is_owner() && !execute_on_signal()) {
 		sender = info->si_pid;
+		sender_uid = info->si_uid;
 		if (write(wakeup, &one, sizeof(one)) < 0)
 			errno = saved;
 	}
@@ -182,6 +185,7 @@ static void update_by_signal(void)
 	struct update_request request = { .requester = -1, .rehearse = REHEARSE_FIRST, .timeout_s = 0 };
 
 	log_info("SIGUSR2 from process %d: update", (int)sender);
+	audit_asked_by_signal(sender, sender_uid);
 	json_decref(update_run(&request));
 	service_refuse_late();
 }

@@ -90,6 +90,7 @@ json_t *status_answer(void)
 	preflight_vm(&plan, &running, &reasons);
 	json_object_set_new(data, "ram", ram_json(&reasons));
 	json_object_set_new(data, "plan", plan_json(&plan));
+	json_object_set_new(data, "inhibited", vm.inhibited[0] ? json_string(vm.inhibited) : json_null());
 	json_object_set_new(data, "blockers", reasons_blockers(&reasons));
 	json_t *last = json_array_get(vm.history, json_array_size(vm.history) - 1);
 	json_object_set_new(data, "last_update", last ? json_copy(last) : json_null());

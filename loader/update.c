@@ -16,6 +16,7 @@
 #include "../shim/moved.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
+#include "allowed.h"
 #include "clock.h"
 #include "control.h"
 #include "fault.h"
@@ -95,6 +96,7 @@ static void find_target(struct attempt *a, struct reasons *about)
 		reasons_add(about, BLOCKER_BINARY_FILE, "%s cannot be opened: %s", path, strerror(-rc));
 		return;
 	}
+	allowed_file(path, about);
 	a->script[0] = (char *)path;
 	if (!command && start_is_script(target->fd))
 		command = a->script;
@@ -114,6 +116,9 @@ static void check_binary(struct attempt *a)
 	if (!reasons_any(&about))
 		probe_run(&a->h.target, target ? target : "", &a->about, &about);
 	free(target);
+	/* What a script leads to is known only now. */
+	if (a->h.target.start.how == START_COMMAND && !reasons_any(&about))
+		allowed_file(a->h.target.path, &about);
 	reasons_move(&a->reasons, &about);
 }
 
@@ -254,6 +259,7 @@ static void check(struct attempt *a)
 {
 	progress_while_running(a, "check", "looking for what stands against an update");
 	check_method(a->request, &a->reasons);
+	allowed_request(a->request, &a->reasons);
 	if (preflight_vm(&a->plan, &a->h.running, &a->reasons) == -EAGAIN)
 		return;
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))

@@ -46,6 +46,13 @@ uint64_t vm_start_time(void)
 	return start;
 }
 
+/** vm_boot_id() - what tells this boot of the kernel from any other; "" where it is not known */
+void vm_boot_id(char *ret, size_t size)
+{
+	vm_read_file("/proc/sys/kernel/random/boot_id", ret, size);
+	ret[strcspn(ret, "\n")] = '\0';
+}
+
 /**
  * vm_process_status() - a number from the process's status
  * @name: of the line, without its colon (proc(5))

@@ -66,6 +66,8 @@ struct vm_binary {
  * @journal_fd:	its memfd, or -1
  * @history:	results of past updates, oldest first
  * @entities:	devices, objects, back ends and block nodes right after start; malloc'ed
+ * @asked_by:	who asked for the update under way, for the host's log
+ * @inhibited:	why it must not be updated, or ""
  * @started_seq: the table's next sequence number at that moment
  */
 struct vm {
@@ -90,6 +92,8 @@ struct vm {
 	int journal_fd;
 	json_t *history;
 	char *entities;
+	char asked_by[96];
+	char inhibited[256];
 	uint64_t started_seq;
 };
 
@@ -99,6 +103,7 @@ uint64_t vm_start_time(void);
 void vm_note_standard(void);
 bool vm_is_standard(int fd);
 void vm_read_file(const char *path, char *ret, size_t size);
+void vm_boot_id(char *ret, size_t size);
 uint64_t vm_process_status(const char *name, int base);
 int vm_map_journal(int fd);
 int vm_new_journal(void);
