@@ -37,6 +37,7 @@
 #include "nbddisks.h"
 #include "optvalue.h"
 #include "parcel.h"
+#include "partners.h"
 #include "program.h"
 #include "rollback.h"
 #include "service.h"
@@ -510,8 +511,10 @@ char **successor_adopt(int state_fd, char **exec_argv)
 		rc = adopt_descriptors(state);
 	if (!rc)
 		rc = adopt_fdsets(state);
-	if (!rc && way_back)
+	if (!rc && way_back) {
+		partners_settle();
 		rc = nbddisks_adopt(state);
+	}
 	if (!rc)
 		rc = telnets_adopt(state);
 	if (!rc)

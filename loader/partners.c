@@ -20,8 +20,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "../shim/log.h"
+#include "../shim/preserved.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
+#include "../shim/tpmsync.h"
 #include "argv.h"
 #include "optvalue.h"
 #include "qmp.h"
@@ -231,4 +234,20 @@ void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_
 		reasons_add(blockers, BLOCKER_VHOST_USER,
 			    "there are %zu vhost-user devices with a back end, but %zu such connections", devices,
 			    found);
+}
+
+static int channel_of(size_t control)
+{
+	for (size_t i = 0; i < preserved_count(); i++)
+		if (preserved_at(i)->kind == FDKIND_SOCKETPAIR && preserved_at(i)->parent == (int)control)
+			return preserved_at(i)->fd;
+	return -1;
+}
+
+/** partners_settle() - on the way back, before main(): what the program that has failed left unread is thrown away */
+void partners_settle(void)
+{
+	for (size_t i = 0; i < preserved_count(); i++)
+		if (preserved_at(i)->protocol == SESSION_TPM && tpmsync_run(preserved_at(i)->fd, channel_of(i)))
+			log_error("the TPM emulator does not answer, or has hung up");
 }

@@ -15,5 +15,6 @@
 #include "reasons.h"
 
 void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers);
+void partners_settle(void);
 
 #endif

@@ -264,6 +264,27 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	stop_serial_client
 }
 
+# CMD_GET_CAPABILITY, the question what TPM it is, CMD_INIT
+@test "TPM: a new QEMU that ends between a command to the TPM and its answer leaves nothing that the old one would read" {
+	local command
+
+	SHIM=$SHIM:$CPRSHIM_BUILDDIR/test/programs/.libs/tpmdeath.so
+	export TPM_DEATH=$VM_DIR/death
+	start_swtpm --terminate
+	boot_with_tpm tpm-crb
+	for command in 1 data 2; do
+		echo "$command" >"$TPM_DEATH"
+		fails update_vm new
+		jq -e '.outcome == "failed" and (.reasons[0] | test("_exit.3."))' <<<"$UPDATE_RESULT"
+		[ ! -e "$TPM_DEATH" ]
+		vm_runs old
+		tpm_is_well
+	done
+	update_vm new
+	tpm_is_well
+	stop_serial_client
+}
+
 @test "a process that is killed in the middle of an update: disk and TPM are with the guest in the new one" {
 	start_storage qemu-storage-daemon
 	start_swtpm --terminate
