@@ -37,7 +37,7 @@ struct journal {
 	 */
 	int32_t holder[2];
 	int32_t guardian; /* process that has taken over from one that died (loader/guardian.h), or 0 */
-	int32_t back_pipe; /* descriptor of the way back's: its end lets the failed program's memory go; 0 where there is none */
+	int32_t back_pipe; /* descriptor besides those of the state, on the way back; its end lets the failed program go */
 	uint64_t moment[JOURNAL_MOMENTS]; /* CLOCK_MONOTONIC, nanoseconds; of the way back once that has begun */
 	char reason[JOURNAL_REASON];	  /* why it went back */
 };
