@@ -111,7 +111,7 @@ static void take_value(const struct watched *w, const char *id, json_t *command)
 	if (w->qmp && !strcmp(w->qmp, "expire_password"))
 		make_absolute(command);
 	/* Each call sets what it names and leaves the rest. */
-	if (old && w->qmp && !strcmp(w->qmp, "set-action")) {
+	if (old && !strcmp(w->kind, "action")) {
 		json_t *before = json_loads(old->command, 0, NULL);
 		json_t *all = json_object_get(before, "arguments");
 

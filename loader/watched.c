@@ -36,7 +36,7 @@ static const struct watched commands[] = {
 	{ "set_password", "set_password", EFFECT_SET, "password", "protocol", "display" },
 	{ "expire_password", "expire_password", EFFECT_SET, "expiry of password", "protocol", "display" },
 	{ "qom-set", "qom-set", EFFECT_SET, "property", "path", "property" },
-	{ "watchdog-set-action", "watchdog_action", EFFECT_SET, "watchdog action", NULL, NULL },
+	{ "watchdog-set-action", "watchdog_action", EFFECT_SET, "action", NULL, NULL },
 	{ "set-action", NULL, EFFECT_SET, "action", NULL, NULL },
 	{ "trace-event-set-state", "trace-event", EFFECT_SET, "trace event", "name", NULL },
 	{ NULL, "log", EFFECT_SET, "log", NULL, NULL },
@@ -111,11 +111,32 @@ static bool is_hmp(const json_t *request)
 	return !strcmp(json_string_value(json_object_get(request, "execute")), "human-monitor-command");
 }
 
+/* What follows the name of a command of the human monitor's. */
+static const char *hmp_rest(const json_t *request)
+{
+	const char *rest = hmp_line(request);
+
+	rest += strcspn(rest, " ");
+	return rest + strspn(rest, " ");
+}
+
+/* There are three ways to say it: one of them can stand for all, of which the last counts. */
+static json_t *watchdog_action(const json_t *request)
+{
+	const char *action = json_string_value(json_object_get(json_object_get(request, "arguments"), "action"));
+
+	return json_pack("{s:s, s:{s:s}}", "execute", "set-action", "arguments", "watchdog",
+			 action ? action : hmp_rest(request));
+}
+
 /** watched_command() - as QEMU is told it again: without id, and in words that mean the same to it later */
 json_t *watched_command(const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "execute"));
 	const json_t *arguments = json_object_get(request, "arguments");
+
+	if (!strcmp(name, "watchdog-set-action") || !strncmp(hmp_line(request), "watchdog_action ", 16))
+		return watchdog_action(request);
 	json_t *copy = arguments ? json_deep_copy(arguments) : json_object();
 
 	if (!strcmp(name, "change-vnc-password")) {
@@ -128,11 +149,7 @@ json_t *watched_command(const json_t *request)
 /** watched_id() - which one a request is about; malloc'ed, or NULL. @command: watched_command()'s of it */
 char *watched_id(const struct watched *w, const json_t *request, const json_t *command)
 {
-	const char *rest = hmp_line(request);
-
-	rest += strcspn(rest, " ");
-	rest += strspn(rest, " ");
-	return is_hmp(request) ? hmp_id(w, rest) : qmp_id(w, json_object_get(command, "arguments"));
+	return is_hmp(request) ? hmp_id(w, hmp_rest(request)) : qmp_id(w, json_object_get(command, "arguments"));
 }
 
 /**

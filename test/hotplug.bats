@@ -209,6 +209,69 @@ ran() {
 	stop_serial_client
 }
 
+# What a network card shows its guest of its link (e1000, STATUS, "link up").
+e1000_link_is_up() {
+	local at
+
+	at=$(vm_ctl query-pci | jq --arg id "$1" '.[].devices[] | select(.qdev_id == $id).regions[] | select(.bar == 0).address')
+	(($(hmp "xp /1wx $((at + 8))" | grep -oE '0x[0-9a-f]{8}') & 2))
+}
+
+trace_state() {
+	do_qmp trace-event-get-state '{name: "virtio_set_status"}' | jq -r '.[0].state'
+}
+
+resets() { grep -c '^CPU Reset' "$VM_DIR/trace.log" || true; }
+
+# Each of what was set does what it is for, without a word of ours in between.
+settings_hold() {
+	fails e1000_link_is_up nic0
+	e1000_link_is_up nic1
+	fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	[ "$(trace_state)" = enabled ]
+	local before
+	before=$(resets)
+	do_qmp system_reset
+	wait_for 5 eval '[ "$(resets)" -gt '"$before"' ]'
+	guest_alive
+}
+
+@test "a link that is down, a password that has expired, trace events, the log, and what a watchdog does" {
+	boot_guest -M pc -vnc "unix:$VM_DIR/vnc.sock,password=on" -D "$VM_DIR/trace.log" -device ib700 -monitor "unix:$VM_DIR/hmp.sock,server=on,wait=off" \
+		-netdev user,id=net0 -device e1000,netdev=net0,id=nic0 -netdev hubport,id=net1,hubid=1 -device e1000,netdev=net1,id=nic1
+	e1000_link_is_up nic0
+	do_qmp set_link '{name: "nic0", up: false}'
+	do_qmp set_password '{protocol: "vnc", password: "geheim"}'
+	"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	do_qmp expire_password '{protocol: "vnc", time: "+1"}'
+	wait_for 10 fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	do_qmp trace-event-set-state '{name: "virtio_*", enable: false}'
+	do_qmp trace-event-set-state '{name: "virtio_set_status", enable: true}'
+	do_qmp set-action '{watchdog: "reset", reboot: "reset"}'
+	do_qmp watchdog-set-action '{action: "none"}'
+	start_link hmp "$VM_DIR/hmp.sock"
+	wait_link 5 hmp '(qemu)'
+	send_link hmp 'log cpu_reset\nwatchdog_action pause\n'
+	wait_link 5 hmp '(qemu)' 3
+	do_qmp set-action '{panic: "none"}'
+	settings_hold
+	local version
+	for version in new new old; do
+		updated_alike "$version"
+		settings_hold
+	done
+	do_qmp expire_password '{protocol: "vnc", time: "never"}'
+	do_qmp set_link '{name: "nic0", up: true}'
+	updated_alike new
+	"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	e1000_link_is_up nic0
+	# It barks at once.
+	hmp 'o /b 0x443 15'
+	wait_for 5 is_in_state watchdog
+}
+
+is_in_state() { [ "$(vm_ctl query-status | jq -r .status)" = "$1" ]; }
+
 @test "media that were changed and ejected, their first files gone" {
 	local n
 	for n in 1 2 3 4; do
