@@ -2,38 +2,21 @@
 /* needs.c - what a QEMU binary would look for in vain; see needs.h. */
 #include "needs.h"
 
-#include <errno.h>
 #include <link.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../shim/real.h"
 #include "../shim/slots.h"
+#include "child.h"
 #include "pins.h"
 #include "probe.h"
 
 #define TRACE_MS    5000
 #define TRACE_BYTES 65536
-
-/* A program that is no dynamic one does not end by itself. */
-static void end_child(pid_t pid)
-{
-	struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-
-	if (end.fd < 0 || poll(&end, 1, TRACE_MS) != 1)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (end.fd >= 0)
-		real(close)(end.fd);
-}
 
 /* Lines of ld.so(8), LD_TRACE_LOADED_OBJECTS: "\tlibx.so.1 => not found". */
 static bool find_missing(char *text, const char *path, struct reasons *reasons)
@@ -69,7 +52,7 @@ bool needs_libraries(const struct vm_binary *binary, struct reasons *reasons)
 	pid_t pid;
 
 	if (out >= 0 && text && !probe_spawn(binary, "LD_TRACE_LOADED_OBJECTS=1", out, -1, out, &pid)) {
-		end_child(pid);
+		child_wait(pid, TRACE_MS); /* a program that is no dynamic one does not end by itself */
 		found = pread(out, text, TRACE_BYTES - 1, 0) > 0 && find_missing(text, binary->path, reasons);
 	}
 	free(text);

@@ -8,9 +8,11 @@
  */
 #include "ondisk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../shim/moved.h"
 #include "../shim/ram.h"
@@ -75,6 +77,18 @@ static bool is_ambiguous(const struct plan *plan, const struct inspected *it)
 	return false;
 }
 
+/* As open() asks: with the rights that the process has by now, which -runas and others may have changed. */
+static void check_access(const struct inspected *it, struct reasons *reasons)
+{
+	int flags = real(fcntl)(it->fd, F_GETFL) & O_ACCMODE;
+	int mode = (flags != O_WRONLY ? R_OK : 0) | (flags != O_RDONLY ? W_OK : 0);
+	const char *path = opened_path(it);
+
+	if (*path && faccessat(vm.cwd_fd >= 0 ? vm.cwd_fd : AT_FDCWD, path, mode, AT_EACCESS))
+		reasons_add(reasons, BLOCKER_FILE_NO_ACCESS, "%s cannot be opened again by this process: %s", path,
+			    strerror(errno));
+}
+
 /**
  * ondisk_check() - would a successor open the same files, or could it be given them?
  * @plan:    what becomes of the descriptors
@@ -88,8 +102,12 @@ void ondisk_check(const struct plan *plan, struct reasons *reasons)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct inspected *it = &plan->fds[i].it;
 
-		if (!must_be_there(&plan->fds[i]) || !is_elsewhere(it, &path, &gone))
+		if (!must_be_there(&plan->fds[i]))
 			continue;
+		if (!is_elsewhere(it, &path, &gone)) {
+			check_access(it, reasons);
+			continue;
+		}
 		if (!can_be_held(it))
 			reasons_add(reasons, BLOCKER_FILE_GONE,
 				    gone ? "%s is open, but not found any more"

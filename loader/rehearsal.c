@@ -3,14 +3,11 @@
 #include "rehearsal.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../shim/moved.h"
@@ -18,6 +15,7 @@
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "carried.h"
+#include "child.h"
 #include "ondisk.h"
 #include "qmp.h"
 #include "standstill.h"
@@ -79,24 +77,6 @@ static int spawn(const struct handover *h, int errors, pid_t *ret_pid)
 					   program->envp);
 	posix_spawn_file_actions_destroy(&a);
 	return -rc;
-}
-
-/* Return: 0 where it came to its end, and all was as it must be. */
-static int wait_for_end(pid_t pid, unsigned int seconds)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
-	bool ended = poll(&end, 1, (int)seconds * 1000) == 1;
-
-	if (!ended)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pidfd >= 0)
-		real(close)(pidfd);
-	if (!ended)
-		return -ETIMEDOUT;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
 }
 
 static void tell(int rc, int errors, struct reasons *reasons)
@@ -175,7 +155,7 @@ int rehearsal_run(const struct handover *of, struct plan *plan, const struct reh
 
 		if (how->full && standstill_is_up(channel[0], of->timeout_s))
 			standstill_try(h, plan, channel[0], pid, how->max_ms, ret, &ours);
-		int end = wait_for_end(pid, of->timeout_s);
+		int end = child_wait(pid, (int)of->timeout_s * 1000);
 
 		if (end && !reasons_any(&ours))
 			tell(end, errors, reasons);

@@ -32,6 +32,7 @@
 #include "refused.h"
 #include "rehearsal.h"
 #include "result.h"
+#include "surroundings.h"
 
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
 #define STEP_MS	   30000
@@ -46,6 +47,7 @@
  * @freeze:  how far the guest is stopped
  * @plan:    what becomes of the descriptors
  * @script:  the command that a script alone is
+ * @room:    there is room for a second QEMU: one may be started to be tried
  * @measured: what rehearsals of it took
  * @about:   what the replacement has told of itself, or NULL
  * @reasons, @warnings: so far
@@ -56,6 +58,7 @@ struct attempt {
 	struct freeze freeze;
 	struct plan plan;
 	char *script[2];
+	bool room;
 	struct measured measured;
 	json_t *about;
 	struct reasons reasons;
@@ -113,7 +116,7 @@ static void check_binary(struct attempt *a)
 	find_target(a, &about);
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	guestcpu_check(target ? target : "", &about);
-	if (!reasons_any(&about))
+	if (!reasons_any(&about) && a->room)
 		probe_run(&a->h.target, target ? target : "", &a->about, &about);
 	free(target);
 	/* What a script leads to is known only now. */
@@ -136,6 +139,8 @@ static void check_way_back(struct attempt *a)
 			    "the running QEMU's files have changed on disk and could not be kept: %s", strerror(-rc));
 		return;
 	}
+	if (!a->room)
+		return;
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	struct vm_binary back = a->h.back;
 	probe_run(&back, target ? target : "", NULL, &about);
@@ -269,6 +274,7 @@ static void check(struct attempt *a)
 			    "this QEMU does not export what is needed to keep a guest paused over an update");
 	if (refused_spawn(vm.argv))
 		return; /* that is a reason already */
+	a->room = surroundings_check(&a->reasons);
 	progress_while_running(a, "probe", "starting the replacement for a moment");
 	check_binary(a);
 	plan_check_version(&a->plan, a->h.target.version, &a->reasons);

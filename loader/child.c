@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* child.c - the end of a child process of ours; see child.h. */
+#include "child.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../shim/real.h"
+
+/**
+ * child_wait() - wait for a child's end, and bring it about where it does not come
+ * @pid: the child, which is reaped in any case
+ * @ms:  how long it may take
+ *
+ * Return: 0 where it came to its end with exit status 0, -EIO where with another, -ETIMEDOUT where it was killed.
+ */
+int child_wait(pid_t pid, int ms)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	bool ended = poll(&end, 1, ms) == 1;
+
+	if (!ended)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pidfd >= 0)
+		real(close)(pidfd);
+	if (!ended)
+		return -ETIMEDOUT;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
