@@ -47,13 +47,39 @@
 #include "telnets.h"
 #include "vm.h"
 
+static bool read_journal(const struct cprstate *state, struct journal *ret)
+{
+	return pread(state->shim[0].journal_fd, ret, sizeof(*ret), 0) == sizeof(*ret) && ret->magic == JOURNAL_MAGIC;
+}
+
 /* Has the guardian become this program? It has said so in the journal, which only who was given the state has. */
 static bool is_guardian(const struct cprstate *state)
 {
 	struct journal j;
 
-	return pread(state->shim[0].journal_fd, &j, sizeof(j), 0) == sizeof(j) && j.magic == JOURNAL_MAGIC &&
-	       j.guardian == getpid();
+	return read_journal(state, &j) && j.guardian == getpid();
+}
+
+/* On the way back it is understood: that program's is the library that has written it. */
+static bool fault_in_state(const struct cprstate *state)
+{
+	struct journal j;
+
+	return !state->rehearsal_count && read_journal(state, &j) && !j.attempt && !j.guardian && fault_at("state");
+}
+
+/*
+ * Another version of this library has written it, or it is damaged. The guardian is at hand; what went on would not know what
+ * it has in its hands.
+ */
+static void end_if_state(int fd, const char *why)
+{
+	uint64_t magic;
+
+	if (pread(fd, &magic, sizeof(magic), 0) != sizeof(magic) || magic != CPRSTATE_MAGIC)
+		return;
+	log_error("the CPR state on descriptor %d is not understood, and the new program ends: %s", fd, why);
+	real(_exit)(1);
 }
 
 /* Not a copy of it, nor one of before the host was started. */
@@ -89,6 +115,7 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 	}
 	void *map = real(mmap)(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED || cprstate_decode(state, map, (size_t)st.st_size, ret_why)) {
+		end_if_state(fd, map == MAP_FAILED ? strerror(errno) : *ret_why);
 		free(state);
 		return NULL;
 	}
@@ -107,6 +134,8 @@ static struct cprstate *read_state(int fd, const char **ret_why)
 		free(state);
 		return NULL;
 	}
+	if (fault_in_state(state))
+		end_if_state(fd, FAULT_TEXT);
 	return state;
 }
 

@@ -14,7 +14,7 @@
  *   handover	before the CPR state is written
  *   exec	right before it
  * Stages of the new QEMU:
- *   state	it has the CPR state; fail: it does not understand it
+ *   state	it has the CPR state; fail: it does not understand it, the one kind that is known here
  *   entry	it has come to our code, and cannot go back by itself yet; fail is not known here, nor in the next three
  *   adopt	it can, and nothing has been taken over
  *   start	right before main()

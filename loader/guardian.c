@@ -21,16 +21,44 @@
 #include "vm.h"
 
 #define LOOK_S 1
+/* A look that took longer than this was not ours to take. */
+#define FROZEN_NS UINT64_C(5000000000)
+/* How long after its time is over the new program may take to go back by itself. */
+#define GRACE_NS UINT64_C(10000000000)
+
+/* Time that does not count: the process was stopped, by its operator or a debugger, or we were frozen with it. */
+static uint64_t stood_still;
+
+static bool is_stopped(const struct guardian *g)
+{
+	char text[256];
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, g->stat, O_RDONLY | O_CLOEXEC);
+	long n = fd < 0 ? 0 : syscall(SYS_read, fd, text, sizeof(text));
+
+	if (fd >= 0)
+		syscall(SYS_close, fd);
+	/* The command's name, in parentheses, may hold anything; the state comes after it. */
+	while (n > 0 && text[n - 1] != ')')
+		n--;
+	return n > 0 && n + 1 < (long)sizeof(text) && (text[n + 1] == 'T' || text[n + 1] == 't');
+}
 
 /*
- * A deadline inside the new program is its own to keep, once it has come to our code. What only holds memory for the way
- * back (GUARDIAN_NONE) has nobody to watch.
+ * A deadline inside the new program is its own to keep, once it has come to our code; but that may be what hangs. A way back
+ * that has begun has nowhere else to go. What only holds memory for the way back (GUARDIAN_NONE) has nobody to watch.
  */
-static bool is_stuck(const struct guardian *g)
+static const char *what_is_stuck(const struct guardian *g)
 {
 	const uint64_t *m = vm.journal->moment;
+	uint64_t limit = m[JOURNAL_EXEC] + g->limit + stood_still;
 
-	return g->leader >= 0 && m[JOURNAL_EXEC] > m[JOURNAL_STARTED] && clock_now() > m[JOURNAL_EXEC] + g->limit;
+	if (g->leader < 0 || vm.journal->committed)
+		return NULL;
+	if (m[JOURNAL_EXEC] > m[JOURNAL_STARTED])
+		return clock_now() > limit ? "the new program did not come to the shim's code in time" : NULL;
+	if (vm.journal->attempt == 1 && clock_now() > limit + GRACE_NS)
+		return "the new program did not go back in time";
+	return NULL;
 }
 
 static bool is_dead(const struct guardian *g)
@@ -48,13 +76,17 @@ static void wait_for_end(const struct execution *e)
 
 	for (;;) {
 		struct timespec look = { .tv_sec = LOOK_S };
+		uint64_t before = clock_now();
 
 		if (syscall(SYS_ppoll, &watch, 1, &look, NULL, 0) == 1 || is_dead(&e->guardian))
 			return;
-		if (is_stuck(&e->guardian)) {
-			static const char why[] = "the new program did not come to the shim's code in time";
-
-			memcpy(vm.journal->reason, why, sizeof(why));
+		uint64_t took = clock_now() - before;
+		if (took > FROZEN_NS || is_stopped(&e->guardian))
+			stood_still += took;
+		const char *why = what_is_stuck(&e->guardian);
+		if (why) {
+			if (!vm.journal->reason[0])
+				strcpy(vm.journal->reason, why);
 			syscall(SYS_pidfd_send_signal, e->guardian.leader, SIGKILL, NULL, 0);
 		}
 	}

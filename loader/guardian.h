@@ -21,12 +21,14 @@ struct execution;
  * struct guardian - what the helper needs
  * @back:   the old binary; its fd is -1 where nothing is to be guarded
  * @leader: pidfd of the process, or -1
- * @limit:  nanoseconds that the new program has to come to the shim's first code
+ * @limit:  nanoseconds that the new program has: to come to the shim's first code, and then to run the guest
+ * @stat:   path of the process's stat (proc(5))
  */
 struct guardian {
 	struct program back;
 	int leader;
 	uint64_t limit;
+	char stat[32];
 };
 
 #define GUARDIAN_NONE ((struct guardian){ .back = { .fd = -1 }, .leader = -1 })

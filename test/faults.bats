@@ -110,6 +110,8 @@ NO_MEMORY='called abort|signal|could not take over|Cannot allocate memory|did no
 
 @test "from the new program's first code to main()" {
 	begin
+	row state:fail "$KILLED" failed moves
+	grep -q 'CPR state .* is not understood, and the new program ends' "$VM_LOG"
 	local kind
 	for kind in exit quick abort segv kill; do
 		row entry:$kind "$KILLED" failed moves
@@ -173,6 +175,8 @@ NO_MEMORY='called abort|signal|could not take over|Cannot allocate memory|did no
 	row listen:segv 'signal 11'
 	row listen:kill "$KILLED" failed moves
 	row listen:hang 'did not answer'
+	# Our own thread, which keeps the deadline: the guardian gives it ten seconds more.
+	row listen:stuck 'did not go back in time' failed moves
 	row listen:memory "$NO_MEMORY"
 	row load:fail 'called exit\(1\)|was not loaded'
 	row load:exit 'called exit\(3\)'
