@@ -179,8 +179,24 @@ bool program_recorded(int fd)
 	return published && take_table() && fdtable_get(&table, fd);
 }
 
-/** program_agree() - every descriptor that is open and not the shim's is recorded, and nothing else */
-void program_agree(const char *where)
+/* The record's object is the one that is open. */
+static void check_object(const char *where, int fd, const struct fdrec *rec)
+{
+	struct stat st;
+
+	if (syscall(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH))
+		program_fail("%s: %d cannot be asked for: %s", where, fd, strerrorname_np(errno));
+	else if ((rec->dev || rec->ino) && (rec->dev != st.st_dev || rec->ino != st.st_ino))
+		program_fail("%s: %d is recorded (%s by %s) as another object", where, fd, fdkind_text(rec->kind),
+			     fdorigin_text(rec->origin));
+}
+
+/**
+ * program_agree_but() - every descriptor that is open and not the shim's is recorded, as what it is, and nothing else
+ * @where:  for messages
+ * @unseen: by number: opened inside libc or a library, past every hook; must not be recorded. NULL for none
+ */
+void program_agree_but(const char *where, const bool *unseen)
 {
 	static bool open_now[NUMBERS];
 
@@ -189,17 +205,27 @@ void program_agree(const char *where)
 	list_open(open_now);
 	for (int fd = 0; fd < (int)NUMBERS; fd++) {
 		const struct fdrec *rec = fdtable_get(&table, fd);
+		bool unrecorded = shim_owns[fd] || (unseen && unseen[fd]);
 
-		if (open_now[fd] && !rec && !shim_owns[fd])
+		if (open_now[fd] && !rec && !unrecorded)
 			program_fail("%s: %d is open and not recorded", where, fd);
-		if (!open_now[fd] && rec)
-			program_fail("%s: %d is recorded (%s by %s) and not open", where, fd, fdkind_text(rec->kind),
-				     fdorigin_text(rec->origin));
-		if (!open_now[fd] && shim_owns[fd])
-			program_fail("%s: the shim's descriptor %d was closed", where, fd);
+		if (rec && (!open_now[fd] || unrecorded))
+			program_fail("%s: %d is recorded (%s by %s) and not %s", where, fd, fdkind_text(rec->kind),
+				     fdorigin_text(rec->origin), open_now[fd] ? "that" : "open");
+		if (rec && open_now[fd])
+			check_object(where, fd, rec);
+		if (!open_now[fd] && unrecorded)
+			program_fail("%s: the %s descriptor %d was closed", where, shim_owns[fd] ? "shim's" : "unseen",
+				     fd);
 	}
 	if (table.incomplete)
 		program_fail("%s: the table is incomplete: %s", where, table.reason);
+}
+
+/** program_agree() - the same, where nothing went past the hooks */
+void program_agree(const char *where)
+{
+	program_agree_but(where, NULL);
 }
 
 /** program_shim_fd() - number of one of the shim's own descriptors, or one that nobody has */
