@@ -359,6 +359,22 @@ nothing_was_lost() {
 	nothing_was_lost
 }
 
+@test "a new QEMU that lacks something of what was added is found out before the guest runs in it" {
+	export CPRSHIM_FAULT=replay
+	boot_guest -M pc -device virtio-scsi-pci,id=scsi0
+	start_serial_client
+	do_qmp object-add '{"qom-type": "iothread", id: "io1"}'
+	do_qmp blockdev-add '{driver: "null-co", "node-name": "null0"}'
+	do_qmp device_add '{driver: "scsi-hd", drive: "null0", id: "hd1"}'
+	inventory >"$VM_DIR/before"
+	fails update_vm new
+	jq -e '.outcome == "failed" and (.reasons[0] | test("device hd1 .*is not in the new QEMU"))' <<<"$UPDATE_RESULT"
+	vm_runs old
+	inventory >"$VM_DIR/after"
+	diff "$VM_DIR/before" "$VM_DIR/after"
+	stop_serial_client
+}
+
 @test "Linux: a disk and a tap were plugged in, and an update fails: both go on in the old QEMU" {
 	export CPRSHIM_FAULT=load
 	plugged_linux

@@ -244,6 +244,34 @@ qmp_sent_half() { grep -q '> {[^}]*$' "$VM_DIR/qmp-session.log"; }
 	stop_qmp_client
 }
 
+@test "QMP: a command that is being executed when an update comes, and those behind it, are answered once" {
+	local number before
+	boot_guest -M q35
+	# Written to by a command: as long as nobody reads, it is under way, and all of QEMU waits for it.
+	mkfifo "$VM_DIR/memory1"
+	start_link slow "$VM_QMP"
+	send_link slow '{"execute": "qmp_capabilities"}\n'
+	wait_link 5 slow '"return"'
+	before=$(last_update)
+	for number in 1 2 3 4; do
+		send_link slow "{\"execute\": \"pmemsave\", \"arguments\": {\"val\": 0, \"size\": 1048576, \"filename\":
+			\"$VM_DIR/memory$number\"}, \"id\": \"slow$number\"}\n"
+	done
+	exec 5<"$VM_DIR/memory1"
+	use_qemu new
+	kill -USR2 "$VM_PID"
+	[ "$(head -c 1000 <&5 | wc -c)" = 1000 ]
+	[ ! -e "$VM_DIR/memory2" ]
+	cat <&5 >/dev/null
+	exec 5<&-
+	wait_for 30 newer_update_or_gone "$before"
+	vm_runs new
+	wait_link 10 slow '"slow4"'
+	[ "$(grep -aoE 'slow[0-9]' "$VM_DIR/slow.link" | paste -sd " ")" = "slow1 slow2 slow3 slow4" ]
+	fails grep -a '"error"' "$VM_DIR/slow.link"
+	[ "$(stat -c %s "$VM_DIR/memory4")" = 1048576 ]
+}
+
 @test "QMP: a client that gives stop and cont all the time does no harm" {
 	boot_guest -M q35
 	start_serial_client
