@@ -145,6 +145,21 @@ fifo_is_well() {
 
 has_echoes() { [ "$(grep -c '^E 7a' "$VM_DIR/out")" -eq "$1" ]; }
 
+@test "-serial file: on a FIFO: its reader sees no end, and every line" {
+	mkfifo "$VM_DIR/console"
+	start_background "$VM_DIR/out" cat "$VM_DIR/console"
+	local reader=$!
+	SERIAL_ARGS=(-serial "file:$VM_DIR/console")
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_for 10 grep -q 'T 3 ' "$VM_DIR/out"
+	there_and_back goes_on "$VM_DIR/out"
+	update_fails
+	goes_on "$VM_DIR/out"
+	fails is_gone "$reader"
+	end_process "$VM_PID"
+	ticks_in_order "$VM_DIR/out"
+}
+
 @test "-chardev file with input-path: the file is read on where it was" {
 	# Only QEMU 8.0 and newer have the option.
 	use_qemu new
@@ -256,6 +271,19 @@ server_comes_back() {
 	start_line --listen
 	wait_serial 10 'T [0-9]+ '
 	line_goes_on
+}
+
+@test "a connected socket that QEMU was given by number: the other end notices nothing" {
+	VM_WRAPPER=("$TOOLS/connectfd.py" "$VM_SERIAL" 21)
+	SERIAL_ARGS=(-chardev "socket,id=serial0,fd=21" -serial chardev:serial0)
+	start_line --listen
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE
+	wait_serial 10 'T 3 '
+	there_and_back line_goes_on
+	update_fails
+	line_goes_on
+	there_and_back line_goes_on
+	stop_serial_client
 }
 
 @test "abstract UNIX sockets, padded with zeros and not: the client stays, and the next one is served" {
