@@ -234,7 +234,7 @@ calls() {
 	boot_guest
 	prlimit --pid "$VM_PID" --nofile=256:4096
 	! update_vm || false
-	jq -e '.outcome == "refused" and (.reasons | length == 1 and (.[0] | contains(": Too many open files: ")))' \
+	jq -e '.outcome == "refused" and (.reasons | length >= 1 and all(contains(": Too many open files: ")))' \
 		<<<"$UPDATE_RESULT"
 	guest_alive
 	prlimit --pid "$VM_PID" --nofile=4096:4096
