@@ -63,9 +63,11 @@ static int fill(struct qmp *q, uint64_t deadline_ns)
 /* The next line, without its end, valid until the next call. */
 static int next_line(struct qmp *q, char **ret, uint64_t deadline_ns)
 {
-	memmove(q->buf, q->buf + q->line_len, q->len - q->line_len);
-	q->len -= q->line_len;
-	q->line_len = 0;
+	if (q->line_len) {
+		memmove(q->buf, q->buf + q->line_len, q->len - q->line_len);
+		q->len -= q->line_len;
+		q->line_len = 0;
+	}
 	for (;;) {
 		char *end = q->len ? memchr(q->buf, '\n', q->len) : NULL;
 
