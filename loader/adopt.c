@@ -541,8 +541,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (!rc)
 		rc = adopt_fdsets(state);
 	if (!rc && way_back) {
-		partners_settle();
-		rc = nbddisks_adopt(state);
+		rc = partners_settle(state);
+		rc = rc ? rc : nbddisks_adopt(state);
 	}
 	if (!rc)
 		rc = telnets_adopt(state);

@@ -230,6 +230,18 @@ int carried_put_nbd(struct handover *h, const struct plan *plan)
 	return rc;
 }
 
+/** carried_put_awaited() - write where devices' other halves listen, for the way back */
+void carried_put_awaited(struct handover *h, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+
+		if (p->partner && p->action == PLAN_CLOSE && p->it.rec.detail_type == FDDETAIL_ADDR)
+			cprstate_put_awaited(
+				&h->w, &(struct cpr_awaited){ .addr = { p->it.rec.detail, p->it.rec.detail_len } });
+	}
+}
+
 /** carried_keep() - keep the descriptors that a state names */
 void carried_keep(struct execution *e, const struct cprstate *state)
 {

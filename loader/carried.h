@@ -13,6 +13,7 @@ struct handover;
 bool carried_is(const struct planned *p, const struct plan *plan);
 int carried_put_ram(struct handover *h);
 int carried_put_fds(struct handover *h, const struct freeze *f, const struct plan *plan);
+void carried_put_awaited(struct handover *h, const struct plan *plan);
 int carried_put_nbd(struct handover *h, const struct plan *plan);
 int carried_put_fdsets(struct handover *h, const struct plan *plan);
 void carried_keep(struct execution *e, const struct cprstate *state);

@@ -408,6 +408,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = carried_put_fdsets(h, plan);
 	if (!rc)
 		rc = carried_put_nbd(h, plan);
+	carried_put_awaited(h, plan);
 	ringbufs_put(&h->w, f->ringbufs);
 	mux_save(&h->w, plan);
 	telnets_put(&h->w, plan);

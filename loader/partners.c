@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "../shim/awaited.h"
 #include "../shim/log.h"
 #include "../shim/preserved.h"
 #include "../shim/real.h"
@@ -244,10 +245,22 @@ static int channel_of(size_t control)
 	return -1;
 }
 
-/** partners_settle() - on the way back, before main(): what the program that has failed left unread is thrown away */
-void partners_settle(void)
+/**
+ * partners_settle() - on the way back, before main()
+ * @state: the CPR state
+ *
+ * What the program that has failed left unread is thrown away, and a back end that is gone is waited for.
+ *
+ * Return: 0 or a negative errno.
+ */
+int partners_settle(const struct cprstate *state)
 {
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < state->awaited_count; i++)
+		rc = awaited_add((const struct sockaddr *)state->awaited[i].addr.data, state->awaited[i].addr.len);
 	for (size_t i = 0; i < preserved_count(); i++)
 		if (preserved_at(i)->protocol == SESSION_TPM && tpmsync_run(preserved_at(i)->fd, channel_of(i)))
 			log_error("the TPM emulator does not answer, or has hung up");
+	return rc;
 }

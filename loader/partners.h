@@ -11,10 +11,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "../state/cprstate.h"
 #include "plan.h"
 #include "reasons.h"
 
 void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers);
-void partners_settle(void);
+int partners_settle(const struct cprstate *state);
 
 #endif

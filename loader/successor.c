@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "../shim/awaited.h"
 #include "../shim/guard.h"
 #include "../shim/log.h"
 #include "../shim/moved.h"
@@ -227,7 +228,7 @@ static int match_ram(ram_matcher *match, char error[QMP_ERROR_MAX])
 static int come_up(char error[QMP_ERROR_MAX])
 {
 	/* On the way back QEMU may have to wait for a disk's server, however long that takes. */
-	bool may_wait = nbd_was_adopted();
+	bool may_wait = nbd_was_adopted() || awaited_any();
 
 	if (may_wait)
 		deadline = UINT64_MAX;
@@ -414,6 +415,7 @@ static void tidy_up(void)
 	close_leftovers();
 	moved_release();
 	nbddisks_release(vm.cpr_state);
+	awaited_release();
 	ramblocks_release(vm.cpr_state);
 	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
 		slots_close(vm.cpr_state->fdset[i].fd);

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "awaited.h"
 #include "guard.h"
 #include "nbd.h"
 #include "preserved.h"
@@ -185,7 +186,7 @@ SHIM_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return real(connect)(fd, addr, len);
 	struct preserved *p = rebind_connection(fd, addr, len);
 	bool kept = !p && guard_role() == SHIM_SUCCESSOR && nbd_return_to(fd, addr, len);
-	int rc = p || kept ? 0 : real(connect)(fd, addr, len);
+	int rc = p || kept ? 0 : awaited_connect(fd, addr, len);
 	if (!rc || errno == EINPROGRESS) {
 		int saved = errno;
 

@@ -117,6 +117,31 @@ refused() {
 	disk_was_whole
 }
 
+back_end_is_waited_for() { grep -q 'back end of a device does not listen' "$VM_DIR/shim.log"; }
+
+@test "vhost-user-blk: a back end that dies in the middle of an update: the guest stands still until it is back" {
+	local updater
+
+	start_storage qemu-storage-daemon 60
+	boot_with_disk
+	cat >"$VM_DIR/command" <<-END
+		#!/bin/sh
+		[ -z "\$CPRSHIM_STATE" ] || { kill $STORAGE_PID; while kill -0 $STORAGE_PID; do :; done 2>/dev/null; }
+		exec $QEMU_NEW "\$@"
+	END
+	chmod +x "$VM_DIR/command"
+	(fails update_by_ctl --binary "$VM_DIR/command" && jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT") &
+	updater=$!
+	wait_for 20 back_end_is_waited_for
+	start_storage qemu-storage-daemon 60
+	wait "$updater"
+	vm_runs old
+	disk_goes_on
+	update_vm new
+	disk_goes_on
+	disk_was_whole
+}
+
 @test "vhost-user-blk, plugged in while the guest ran" {
 	start_storage qemu-storage-daemon
 	boot_linux -M pc-q35-7.2,memory-backend=ram0 -accel tcg -device pcie-root-port,id=port0 "${VHOST_ARGS[@]:0:2}"
