@@ -223,6 +223,7 @@ audit() {
 }
 
 @test "a build without capstone says what it lacks" {
+	[ ! -e "$CPRSHIM_SRCDIR/config.status" ] || skip "built in the source tree, which then has no second build beside it"
 	mkdir "$VM_DIR/build"
 	cd "$VM_DIR/build"
 	"$(cd "$CPRSHIM_SRCDIR" && pwd)/configure" --without-capstone CFLAGS=-O0 >log 2>&1 || { tail log; return 1; }
