@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 
 load lib/common
 load lib/network
+load lib/linuxguest
 
 setup() { setup_vm_dir; }
 teardown() { teardown_vm_dir; }
@@ -237,4 +238,32 @@ found_by_full() {
 	run -0 ctl update --json --max-blackout 60000 --binary "$QEMU_OLD" "$VM_PID"
 	vm_runs old
 	guest_alive
+}
+
+@test "full: a busy Linux guest, with its disk and its tap: never a false verdict, and nothing is lost by it" {
+	LINUX_APPEND=
+	make_netns
+	qemu-img create -q -f qcow2 -o lazy_refcounts=on "$VM_DIR/disk.qcow2" 64M
+	qemu-img bitmap --add "$VM_DIR/disk.qcow2" backup0
+	boot_linux -M $MACHINE -accel tcg "${TAP_ARGS[@]}" -drive "file=$VM_DIR/disk.qcow2,if=virtio" \
+		-device virtio-balloon-pci
+	start_serial_client
+	let_guest_work 1
+	start_pinger --rate 200
+	local target
+	for target in "$QEMU_NEW" "$QEMU_OLD"; do
+		full --binary "$target"
+		[ "$status" -eq 0 ]
+		let_guest_work 1
+	done
+	update_vm new
+	full --binary "$QEMU_OLD"
+	[ "$status" -eq 0 ]
+	let_guest_work 1
+	no_ping_lost 400
+	[ "$(guest_status bad)" = 0 ]
+	vm_ctl query-block | jq -e '.[0].inserted["dirty-bitmaps"][0] | .name == "backup0" and .persistent and .recording'
+	power_off
+	serial_was_whole
+	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
 }
