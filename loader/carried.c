@@ -94,7 +94,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 		.fd = d ? d->real : park(h, p->it.fd),
 		.parent = parent,
 		.open_flags = p->it.rec.open_flags,
-		.inherited = (p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO,
+		.inherited = p->given || ((p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO),
 		.name = p->netdev ? p->netdev : request_name(&p->it),
 	};
 

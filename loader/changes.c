@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "../shim/log.h"
+#include "fdnames.h"
 #include "optvalue.h"
 #include "requests.h"
 #include "watched.h"
@@ -256,6 +257,23 @@ bool changes_any(void)
 	bool any = count > 0;
 	pthread_mutex_unlock(&lock);
 	return any;
+}
+
+/** changes_uses_descriptor() - was a network added that has this descriptor by its number? */
+bool changes_uses_descriptor(int number)
+{
+	bool uses = false;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !uses; i++) {
+		if (changes[i].what != CHANGE_ADDED || changes[i].gone || strcmp(changes[i].kind, "network") != 0)
+			continue;
+		json_t *command = json_loads(changes[i].command, 0, NULL);
+		uses = fdnames_has_number(json_object_get(command, "arguments"), number);
+		json_decref(command);
+	}
+	pthread_mutex_unlock(&lock);
+	return uses;
 }
 
 /** changes_forget() - what @c made is gone */

@@ -13,6 +13,7 @@
 #include "../shim/table.h"
 #include "address.h"
 #include "argv.h"
+#include "changes.h"
 #include "chardevs.h"
 #include "optvalue.h"
 #include "telnets.h"
@@ -138,6 +139,9 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
 	}
+	p->given = it->rec.flags & FDREC_SCM && it->kind == FDKIND_TAP && changes_uses_descriptor(it->fd);
+	if (p->given)
+		return PLAN_PRESERVE;
 	if (it->rec.flags & FDREC_SCM) {
 		/* hw/virtio/vhost-user.c:vhost_user_get_inflight_fd */
 		if (session_protocol(it->rec.parent) == SESSION_VHOST_USER)

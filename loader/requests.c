@@ -9,6 +9,7 @@
 
 #include "../shim/session.h"
 #include "changes.h"
+#include "fdnames.h"
 #include "watched.h"
 
 /* Requests that wait for their answer, of all monitors: QEMU queues eight of each (monitor/qmp.c). */
@@ -19,11 +20,13 @@
  * @fd:	     the monitor's connection
  * @id:	     QMP: its id as JSON, or NULL
  * @request: as QMP; NULL where it is none that is watched
+ * @came:    the descriptor that came with it
  */
 struct asked {
 	int fd;
 	char *id;
 	json_t *request;
+	struct fdname came;
 };
 
 /* Monitors' thread and the main thread ask and answer. */
@@ -32,12 +35,17 @@ static struct asked *asked;
 static size_t asked_count;
 
 /* It was answered, and well. */
-static void apply(const json_t *request)
+static void apply(const struct asked *a)
 {
-	const struct watched *w = watched_find(request);
-	json_t *command = watched_command(request);
-	char *id = watched_id(w, request, command);
+	const struct watched *w = watched_find(a->request);
 
+	if (!w) {
+		fdnames_add(&a->came, a->request);
+		return;
+	}
+	json_t *command = watched_command(a->request);
+	char *id = watched_id(w, a->request, command);
+	fdnames_resolve(a->fd, json_object_get(command, "arguments"));
 	if (id && command)
 		changes_take(w, id, command);
 	free(id);
@@ -87,11 +95,14 @@ static void on_asked(int fd, bool hmp, const char *text, size_t len)
 	char *id = hmp ? NULL : id_of(request);
 
 	pthread_mutex_lock(&lock);
-	if (!watched_find(request)) {
+	bool names = fdnames_is_request(request);
+	if (!names && !watched_find(request)) {
 		json_decref(request);
 		request = NULL;
 	}
 	ask(fd, id, request);
+	if (names && asked_count)
+		asked[asked_count - 1].came = fdnames_newest(fd);
 	pthread_mutex_unlock(&lock);
 	free(id);
 }
@@ -122,7 +133,7 @@ static void answer_qmp(int fd, const json_t *answer)
 
 	if (i < asked_count) {
 		if (asked[i].request && watched_went_well(asked[i].request, answer))
-			apply(asked[i].request);
+			apply(&asked[i]);
 		forget_asked(i);
 	}
 	free(id);
@@ -139,7 +150,7 @@ static void on_answered(int fd, bool hmp, const char *text, size_t len)
 		char *said = asked[i].request && text ? strndup(text, len) : NULL;
 
 		if (said && watched_hmp_went_well(said))
-			apply(asked[i].request);
+			apply(&asked[i]);
 		free(said);
 		forget_asked(i);
 	} else if (waiting && text) {
@@ -157,6 +168,7 @@ static void on_closed(int fd)
 	for (size_t i = asked_count; i-- > 0;)
 		if (asked[i].fd == fd)
 			forget_asked(i);
+	fdnames_forget(fd);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -359,6 +359,36 @@ nothing_was_lost() {
 	nothing_was_lost
 }
 
+# pass_tap ID BUS: as libvirt does it: the tap is passed in under a name, then a network is added by that.
+pass_tap() {
+	ip netns exec "$NETNS" "$TOOLS/tapfd.py" "$TAP" 30 -- "$TOOLS/getfd.py" "$VM_CTL" 30 "tapfd-$1" \
+		"{\"execute\": \"netdev_add\", \"arguments\": {\"type\": \"tap\", \"id\": \"$1\", \"fd\": \"tapfd-$1\"}}" \
+		"{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"virtio-net-pci\", \"netdev\": \"$1\", \"id\": \"nic-$1\",
+			\"bus\": \"$2\", \"mac\": \"52:54:00:11:00:02\"}}"
+	ran "until ip link set eth0 up; do sleep 0.1; done; ip address add $GUEST_ADDRESS/24 dev eth0"
+}
+
+@test "Linux: taps that a monitor's client passed in by getfd, plugged, unplugged and plugged again" {
+	make_netns
+	LINUX_APPEND=
+	boot_linux -M pc-q35-7.2 -accel tcg -device pcie-root-port,id=port1,chassis=1 -device pcie-root-port,id=port2,chassis=2
+	start_serial_client
+	pass_tap net1 port1
+	start_pinger --rate 200
+	updated_alike new
+	hmp 'info network' | grep 'type=tap,fd='
+	updated_alike old
+	no_ping_lost 100
+	do_qmp device_del '{id: "nic-net1"}'
+	wait_for 20 has_no_device nic-net1
+	do_qmp netdev_del '{id: "net1"}'
+	pass_tap net2 port2
+	start_pinger --rate 200
+	updated_alike new
+	no_ping_lost 100
+	stop_serial_client
+}
+
 @test "a new QEMU that lacks something of what was added is found out before the guest runs in it" {
 	export CPRSHIM_FAULT=replay
 	boot_guest -M pc -device virtio-scsi-pci,id=scsi0
