@@ -141,12 +141,18 @@ build_sanitized() {
 	ASAN_OPTIONS=detect_leaks=0 same_with_and_without socket
 }
 
-@test "ThreadSanitizer finds no race between hooks" {
-	local mode runner=()
+# The sanitizer's memory layout does not go with all of the randomness that a kernel may be set to.
+run_tsan() {
+	local runner=()
 
-	build_sanitized qemu-system-tsan thread test/programs/{insider,prog_threads}.c shim/*.c
-	# Its memory layout does not go with all of the randomness that a kernel may be set to.
 	[ "$(cat /proc/sys/vm/mmap_rnd_bits)" -le 28 ] || runner=(setarch -R)
+	EXPECT_TABLE=yes exec timeout 120 "${runner[@]}" "$VM_DIR/qemu-system-tsan"
+}
+
+@test "ThreadSanitizer finds no race between hooks" {
+	local mode
+
+	build_sanitized qemu-system-tsan thread test/programs/{insider,prog_threads}.c "$CPRSHIM_SRCDIR"/shim/*.c
 	# Asked without the lock of a number that the caller has just got: the kernel gave it after the last owner's close().
 	echo race:table_kind >"$VM_DIR/suppressions"
 	mkfifo "$VM_DIR/fifo"
@@ -154,8 +160,8 @@ build_sanitized() {
 		(
 			close_bats_descriptors
 			cd "$VM_DIR"
-			TSAN_OPTIONS=suppressions=$VM_DIR/suppressions THREADS_MODE=$mode EXPECT_TABLE=yes \
-				exec timeout 120 "${runner[@]}" ./qemu-system-tsan
+			export TSAN_OPTIONS=suppressions=$VM_DIR/suppressions THREADS_MODE=$mode
+			run_tsan
 		) >"$VM_DIR/tsan.out" 2>"$VM_DIR/tsan.log" </dev/null
 		grep -qx 'rounds were done: 1' "$VM_DIR/tsan.out"
 	done
@@ -168,6 +174,6 @@ build_sanitized() {
 	local sources=("$CPRSHIM_SRCDIR"/shim/*.c)
 	build_sanitized qemu-system-tsan thread test/programs/{insider,prog_threads}.c \
 		"${sources[@]/%*\/table.c/$VM_DIR/table.c}"
-	run timeout 60 env EXPECT_TABLE=yes setarch -R "$VM_DIR/qemu-system-tsan"
+	run run_tsan
 	[[ $output == *"WARNING: ThreadSanitizer: data race"*fdtable_* ]]
 }
