@@ -123,7 +123,7 @@ int rehearsal_run(const struct handover *of, struct plan *plan, const struct reh
 	int errors = slots_memfd("cprshim-rehearsal"), rc = h && errors >= 0 ? 0 : -ENOMEM;
 	struct reasons unsaid = REASONS_INIT;
 	int channel[2] = { -1, -1 };
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (h) {
 		handover_begin(h, of->timeout_s);
