@@ -17,14 +17,14 @@ teardown() { teardown_vm_dir; }
 
 NIC=virtio-net-pci,id=nic0,netdev=net0,mac=52:54:00:11:00:02
 
-# start_flows N RATE: that many pingers, each of which is a flow of its own for the tap's queues.
+# start_flows N RATE: that many UDP streams there and back, each of which is a flow of its own for the tap's queues.
 start_flows() {
 	local i
 
 	FLOWS=()
 	BLACKOUT_MS=0
 	for ((i = 0; i < $1; i++)); do
-		start_background "$VM_DIR/flow$i.json" ip netns exec "$NETNS" "$TOOLS/pinger.py" --rate "$2" "$GUEST_ADDRESS"
+		start_background "$VM_DIR/flow$i.json" ip netns exec "$NETNS" "$TOOLS/pinger.py" --udp 7 --rate "$2" "$GUEST_ADDRESS"
 		FLOWS+=($!)
 	done
 	for ((i = 0; i < $1; i++)); do
@@ -75,15 +75,15 @@ both_pairs_work() {
 	done
 }
 
-# start_traffic: 1,000 packets a second and back, half of them over TCP.
+# start_traffic: 1,000 datagrams a second and back, and TCP connections besides.
 start_traffic() {
 	start_echoes 4 "$GUEST_ADDRESS" 7 --rate 125
-	start_flows 4 125
+	start_flows 4 250
 }
 
 stop_traffic() {
 	stop_echoes
-	stop_flows 125
+	stop_flows 250
 }
 
 # However long the blackout is on a busy machine, what comes meanwhile waits in the taps.
@@ -97,10 +97,13 @@ make_room() {
 
 # tap_test QUEUES-IN-USE [UPDATES...]: the traffic goes on, the interface stays up, and the queues are as they were.
 tap_test() {
-	local queues=$1 qemu
+	local queues=$1 in_guest qemu
 
 	shift
 	make_room
+	start_serial_client
+	in_guest=$(ask queues QUEUES)
+	[[ $in_guest == "QUEUES $queues of "* ]]
 	watch_link
 	start_traffic
 	[ "$queues" = 1 ] || both_pairs_work
@@ -109,20 +112,33 @@ tap_test() {
 		jq -e '.warnings == [] and .closed == []' <<<"$UPDATE_RESULT"
 		BLACKOUT_MS=$((BLACKOUT_MS + $(jq '.blackout_ms | round' <<<"$UPDATE_RESULT")))
 		[ "$(queues_on)" = "$queues" ]
+		[ "$(ask queues QUEUES)" = "$in_guest" ]
 		[ "$queues" = 1 ] || both_pairs_work
 	done
 	stop_traffic
+	stop_serial_client
 	link_was_quiet
 }
 
 @test "queues=4 by name, two of them on: state, order and packets of every queue" {
+	local which
+
 	make_netns multi_queue
+	for which in up down; do
+		printf '#!/bin/sh\necho "$1" >>%s\n' "$VM_DIR/$which.log" >"$VM_DIR/$which"
+		chmod +x "$VM_DIR/$which"
+	done
 	boot_linux -M q35 -accel tcg,thread=multi -smp 2 -device "$NIC,mq=on,vectors=10" \
-		-netdev "tap,id=net0,ifname=$TAP,queues=4,script=no,downscript=no"
+		-netdev "tap,id=net0,ifname=$TAP,queues=4,script=$VM_DIR/up,downscript=$VM_DIR/down"
 	[ "$(tap_numbers | wc -l)" = 4 ]
 	wait_for 10 queues_are_on 2
 	tap_test 2 new old new
 	[ "$(tap_numbers | wc -l)" = 4 ]
+	# The scripts run once, not again: up at the start, down at the end.
+	[ "$(cat "$VM_DIR/up.log")" = "$TAP" ]
+	[ ! -e "$VM_DIR/down.log" ]
+	end_process "$VM_PID"
+	[ "$(cat "$VM_DIR/down.log")" = "$TAP" ]
 }
 
 @test "fds= and fd=: queues and a tap that QEMU was given by number" {

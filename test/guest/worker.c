@@ -7,15 +7,21 @@
  *   DISK ok <records>        every second: numbered, checksummed records were written to /dev/vda and read back; the
  *                            disk may come later
  *   RAM BAD ..., DISK BAD ...
+ * It echoes what comes by UDP on port 7.
+ *
  * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each
  * warning or error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back
  * and freed), run <command> (RAN <status>: busybox's sh), tpm <hex> (TPM <hex>: the answer of /dev/tpm0 to a command),
- * poweroff.
+ * queues (QUEUES <in use> of <how many the network card has>), poweroff.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/fs.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -27,6 +33,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -41,6 +48,7 @@ enum {
 	RECORD_PAUSE_MS = 4,
 	RAM_PAUSE_MS = 10,
 	USE_MIB = 128,
+	ECHO_PORT = 7,
 };
 
 static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -241,6 +249,43 @@ static int link_changes(void)
 	return changes;
 }
 
+/* As ethtool -l tells it (include/uapi/linux/ethtool.h, ETHTOOL_GCHANNELS). */
+static void tell_queues(void)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq request = { .ifr_name = "eth0", .ifr_data = (char *)&channels };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request))
+		say("QUEUES %s", strerror(errno));
+	else
+		say("QUEUES %u of %u", channels.combined_count, channels.max_combined);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void *echo_datagrams(void *unused)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_port = htons(ECHO_PORT) }, from;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int room = 4 << 20; /* for what has waited on the host while the guest stood still */
+	char data[2048];
+
+	(void)unused;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&here, sizeof(here)))
+		return NULL;
+	for (;;) {
+		socklen_t length = sizeof(from);
+		ssize_t n = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from, &length);
+
+		/* What is lost here would be counted as lost on its way. */
+		if (n >= 0 && sendto(fd, data, (size_t)n, 0, (struct sockaddr *)&from, length) != n)
+			say("UDP BAD %s", strerror(errno));
+	}
+	return NULL;
+}
+
 /* A line of the kernel's log begins with its priority in brackets, of which the lower three bits are the level. */
 static void tell_warnings(void)
 {
@@ -324,6 +369,8 @@ static void command(const char *line)
 		    passes, bad, link_changes());
 	} else if (!strcmp(line, "touch")) {
 		use_memory();
+	} else if (!strcmp(line, "queues")) {
+		tell_queues();
 	} else if (!strcmp(line, "warnings")) {
 		tell_warnings();
 	} else if (!strcmp(line, "flush")) {
@@ -359,6 +406,7 @@ int main(void)
 	pthread_create(&thread, NULL, count, NULL);
 	pthread_create(&thread, NULL, check_ram, (void *)(mib ? mib : 1));
 	pthread_create(&thread, NULL, use_disk, NULL);
+	pthread_create(&thread, NULL, echo_datagrams, NULL);
 	for (;;) {
 		if (fgets(line, sizeof(line), stdin)) {
 			line[strcspn(line, "\r\n")] = 0;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Pings an address at a steady rate and counts what was lost or doubled, and the longest gaps.
+"""Pings an address at a steady rate, or sends datagrams to a UDP echo service of its, and counts what was lost or doubled, and the
+longest gaps.
 
 To be run in the test's network namespace. On SIGTERM it waits for late answers, prints a JSON summary and exits 0 if
 nothing was lost or doubled, else 1. A packet that could not be sent (ENOBUFS and the like) counts as lost.
-Needs CAP_NET_RAW.
+Pings need CAP_NET_RAW.
 """
 import argparse
 import json
@@ -30,11 +31,44 @@ def echo_request(identifier, number):
     return struct.pack("!BBHHH", 8, 0, checksum(header + payload), identifier, number & 0xffff) + payload
 
 
+def answered_number(identifier, packet):
+    header = (packet[0] & 15) * 4
+    kind, _, _, whose, _ = struct.unpack("!BBHHH", packet[header:header + 8])
+    if kind != 0 or whose != identifier or len(packet) < header + 16:
+        return None
+    return struct.unpack("!Q", packet[header + 8:header + 16])[0]
+
+
+class Icmp:
+    def __init__(self, address):
+        self.identifier = os.getpid() & 0xffff
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.socket.connect((address, 0))
+
+    def request(self, number):
+        return echo_request(self.identifier, number)
+
+    def number(self, packet):
+        return answered_number(self.identifier, packet)
+
+
+class Udp:
+    def __init__(self, address, port):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect((address, port))
+
+    def request(self, number):
+        return struct.pack("!Q", number) + bytes(56)
+
+    def number(self, packet):
+        return struct.unpack("!Q", packet[:8])[0] if len(packet) == 64 else None
+
+
 class Pinger:
     def __init__(self, options):
         self.options = options
-        self.identifier = os.getpid() & 0xffff
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.kind = Udp(options.address, options.udp) if options.udp else Icmp(options.address)
+        self.socket = self.kind.socket
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.socket.setblocking(False)
         self.sent_at = {}
@@ -51,14 +85,11 @@ class Pinger:
             return
         while True:
             try:
-                packet = self.socket.recv(2048)
-            except BlockingIOError:
+                number = self.kind.number(self.socket.recv(2048))
+            except (BlockingIOError, ConnectionRefusedError):
                 return
-            header = (packet[0] & 15) * 4
-            kind, _, _, identifier, _ = struct.unpack("!BBHHH", packet[header:header + 8])
-            if kind != 0 or identifier != self.identifier or len(packet) < header + 16:
+            if number is None:
                 continue
-            number = struct.unpack("!Q", packet[header + 8:header + 16])[0]
             now = time.monotonic()
             if number in self.answered:
                 self.doubled += 1
@@ -80,7 +111,7 @@ class Pinger:
             if now >= due:
                 self.sent_at[self.sent] = now
                 try:
-                    self.socket.sendto(echo_request(self.identifier, self.sent), (self.options.address, 0))
+                    self.socket.send(self.kind.request(self.sent))
                 except OSError:
                     self.send_errors += 1
                 self.sent += 1
@@ -102,6 +133,7 @@ class Pinger:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address")
+    parser.add_argument("--udp", type=int, default=0, metavar="PORT", help="datagrams to this port instead of pings")
     parser.add_argument("--rate", type=float, default=100, help="packets a second")
     parser.add_argument("--count", type=int, default=0, help="end by itself after so many")
     parser.add_argument("--drain", type=float, default=1, help="seconds to wait for late answers at the end")
