@@ -19,6 +19,7 @@
 #include "../state/rundir.h"
 #include "audit.h"
 #include "clock.h"
+#include "qmp.h"
 #include "reasons.h"
 #include "service.h"
 #include "status.h"
@@ -28,6 +29,8 @@
 #define REQUEST_MAX 65536
 /* A peer that connects and says nothing holds up the service thread for no longer. */
 #define REQUEST_MS 2000
+/* QEMU takes a moment from its last command to exit(), and longer where its disks are slow. */
+#define ENDING_S 30
 
 static int listener = -1;
 static atomic_int requester = -1; /* who waits for the outcome of the update under way */
@@ -324,10 +327,20 @@ static json_t *uninhibit(void)
 	return done();
 }
 
+/* A QEMU that has closed our monitor is on its way out, and it is control_ended() that tells. */
+static void let_it_end(void)
+{
+	struct pollfd monitor = { .fd = qmp_private.fd, .events = POLLIN };
+
+	if (poll(&monitor, 1, 0) == 1 && monitor.revents & (POLLHUP | POLLERR))
+		sleep(ENDING_S);
+}
+
 static void update(int fd, const struct update_request *request)
 {
 	atomic_store(&requester, fd);
 	json_t *result = update_run(request);
+	let_it_end();
 	service_refuse_late();
 	control_finish(fd, result);
 }

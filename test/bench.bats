@@ -38,3 +38,8 @@ median() {
 	cat "$VM_DIR/runs.json" >&2
 	jq -e 'length == 6 and all(.[]; length == 1 and .[0] > 0)' "$VM_DIR/runs.json"
 }
+
+@test "bench/soak: some updates of a busy Linux guest lose and leave nothing" {
+	TMPDIR=$VM_DIR CPRSHIM_BUILDDIR=$CPRSHIM_BUILDDIR "$CPRSHIM_SRCDIR/bench/soak" 6 | tee "$VM_DIR/soak"
+	grep -qx 'soak: passed' "$VM_DIR/soak"
+}
