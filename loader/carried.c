@@ -10,6 +10,7 @@
 #include "../shim/slots.h"
 #include "handover.h"
 #include "ramblocks.h"
+#include "vhosts.h"
 
 /* Keeps a descriptor of ours until handover_release(); a negative one is an error, and stays one. */
 static int keep(struct handover *h, int fd)
@@ -255,7 +256,7 @@ void carried_keep(struct execution *e, const struct cprstate *state)
 	for (uint32_t i = 0; i < state->ram_count; i++)
 		execute_keep(e, state->ram[i].fd);
 	for (uint32_t i = 0; i < state->fd_count; i++) {
-		execute_keep(e, state->fd[i].fd);
+		vhosts_keep(e, &state->fd[i]);
 		if (state->fd[i].inherited)
 			execute_occupy(e, state->fd[i].number);
 	}

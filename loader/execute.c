@@ -19,11 +19,13 @@
 #include "vm.h"
 
 #define LEADER_WAIT_S 2
+#define HOLDER_WAIT_S 10
 
 /* What the leader is to do. The handler sees it between execute()'s tgkill and its answer. */
 static struct execution *_Atomic wanted;
 static _Atomic int answer; /* 0: none yet; else what execveat() failed with */
 static int holder_pid = -1;
+static _Atomic int holder_alone; /* the holder has closed what it does not need */
 static char holder_stack[16384] __attribute__((aligned(16)));
 static struct fdlist held; /* what the holder keeps open */
 
@@ -103,9 +105,11 @@ static void close_others(const struct fdlist *list)
  */
 static int hold(void *opaque)
 {
-	const struct execution *e = opaque;
+	struct execution *e = opaque;
 
 	close_others(&held);
+	atomic_store(&holder_alone, 1);
+	syscall(SYS_futex, &holder_alone, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	guardian_watch(e);
 	return 0;
 }
@@ -123,6 +127,18 @@ static void set_held(const struct execution *e)
 		add(&held, e->guardian.leader);
 	}
 	add(&held, e->holder_wait);
+}
+
+static void start_holder(struct execution *e)
+{
+	struct timespec limit = { .tv_sec = HOLDER_WAIT_S };
+
+	atomic_store(&holder_alone, 0);
+	/* No exit signal: QEMU's own waiting for children must not meet it. */
+	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
+	while (holder_pid > 0 && !atomic_load(&holder_alone))
+		if (syscall(SYS_futex, &holder_alone, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0) && errno == ETIMEDOUT)
+			break;
 }
 
 static void set_cloexec(const struct execution *e)
@@ -155,8 +171,11 @@ void execute_here(struct execution *e)
 	sigaction(SIGUSR2, &ignore, &before);
 	set_cloexec(e);
 	set_held(e);
-	/* No exit signal: QEMU's own waiting for children must not meet it. */
-	holder_pid = e->holder_wait < 0 ? -1 : clone(hold, holder_stack + sizeof(holder_stack), CLONE_VM, e);
+	for (size_t i = 0; i < e->vhost_count; i++)
+		vhost_release(&e->vhost[i]);
+	start_holder(e);
+	for (size_t i = 0; i < e->vhost_count; i++)
+		vhost_separate(&e->vhost[i]);
 	if (vm.journal)
 		vm.journal->holder[vm.journal->attempt ? 1 : 0] = holder_pid;
 	if (vm.journal && vm.journal->attempt && e->holder_pipe >= 0)
@@ -164,6 +183,8 @@ void execute_here(struct execution *e)
 	vm_mark(JOURNAL_EXEC);
 	start_exec(&e->program);
 	int saved = errno;
+	for (size_t i = 0; i < e->vhost_count; i++)
+		vhost_take_back(&e->vhost[i]);
 	for (size_t i = 0; i < e->keep.count; i++)
 		real(fcntl)(e->keep.fd[i], F_SETFD, FD_CLOEXEC);
 	for (size_t i = 0; i < e->occupy.count; i++)

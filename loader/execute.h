@@ -9,7 +9,8 @@
  * exec tears the old address space down, which costs 60 ms for each GiB of touched memory in 4 KiB pages, inside the
  * blackout. So a helper that shares the address space (CLONE_VM) is left behind to hold it until the guest runs again;
  * it has closed every descriptor that it does not need, and ends when the other end of a pipe is closed. It is the guardian,
- * too (guardian.h).
+ * too (guardian.h). The exec waits until it has closed them: a vhost-vsock device's context ID, for one, is free for the
+ * successor when the device's last descriptor is closed.
  */
 #ifndef CPRSHIM_LOADER_EXECUTE_H
 #define CPRSHIM_LOADER_EXECUTE_H
@@ -18,9 +19,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../shim/vhost.h"
 #include "guardian.h"
 
-#define EXECUTE_KEEP 2048
+#define EXECUTE_KEEP  2048
+#define EXECUTE_VHOST 256
 
 /* Descriptors, in ascending order. */
 struct fdlist {
@@ -35,6 +38,8 @@ struct fdlist {
  * @occupy: numbers that the next program will give to what it keeps: they stay in use until then, so that no library's
  *	   constructor gets one; not by way of a command, whose own they would be
  * @keep:  descriptors that stay open; all others but stdin, stdout and stderr are closed
+ * @vhost: those of @keep that are vhost devices, which the exec takes from their owner
+ * @vhost_count: how many
  * @holder_pipe: the end of the holder's pipe that goes with the exec; in @keep too
  * @holder_wait: the end that the holder reads; closed by the exec
  * @guardian: how the holder brings the guest back
@@ -44,6 +49,8 @@ struct execution {
 	struct fdlist keep;
 	struct fdlist carry;
 	struct fdlist occupy;
+	struct vhost_handed vhost[EXECUTE_VHOST];
+	size_t vhost_count;
 	int holder_pipe;
 	int holder_wait;
 	struct guardian guardian;

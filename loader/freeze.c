@@ -390,7 +390,7 @@ static void give_back(struct freeze *f, uint64_t deadline)
 
 	for (size_t i = 0; i < f->held_count; i++) {
 		collect_one(f, i);
-		if (!f->pending[i].len)
+		if (f->held[i].placed && !f->pending[i].len)
 			put_back(&f->held[i]);
 	}
 	f->stop_is_shown = true; /* from here on it is not ours */
@@ -422,6 +422,12 @@ void freeze_undo(struct freeze *f, bool running)
 	if (f->ringbufs && ringbufs_give_back(f->ringbufs, deadline))
 		log_error("what ring buffers held could not be put back");
 	f->ringbufs = NULL;
+	/* "cont" gives a tap's descriptor to vhost (vhost_net.c:vhost_net_start_one), which takes no decoy. */
+	for (size_t i = 0; i < f->held_count; i++)
+		if (f->held[i].kind == FDKIND_TAP && f->held[i].placed) {
+			collect_one(f, i);
+			put_back(&f->held[i]);
+		}
 	if (running && f->stopped)
 		go_on(deadline);
 	else if (f->saved)

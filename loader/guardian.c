@@ -92,7 +92,7 @@ static void wait_for_end(const struct execution *e)
 	}
 }
 
-static void bring_back(const struct execution *e)
+static void bring_back(struct execution *e)
 {
 	static const char why[] = "the new QEMU's process was killed, or ended before it could go back";
 	static const char lost[] = "cprshim: the old QEMU could not be started again: the guest is lost\n";
@@ -105,6 +105,8 @@ static void bring_back(const struct execution *e)
 	/* Where a command was to come between, they were to close with its exec. */
 	for (size_t i = 0; i < e->keep.count; i++)
 		syscall(SYS_fcntl, e->keep.fd[i], F_SETFD, 0);
+	for (size_t i = 0; i < e->vhost_count; i++)
+		vhost_release(&e->vhost[i]);
 	vm_mark(JOURNAL_EXEC);
 	start_exec(&e->guardian.back);
 	syscall(SYS_write, STDERR_FILENO, lost, sizeof(lost) - 1);
@@ -116,7 +118,7 @@ static void bring_back(const struct execution *e)
  *
  * Returns where nothing is left to do.
  */
-void guardian_watch(const struct execution *e)
+void guardian_watch(struct execution *e)
 {
 	wait_for_end(e);
 	if (e->guardian.back.fd < 0 || vm.journal->committed)

@@ -33,6 +33,6 @@ struct guardian {
 
 #define GUARDIAN_NONE ((struct guardian){ .back = { .fd = -1 }, .leader = -1 })
 
-void guardian_watch(const struct execution *e);
+void guardian_watch(struct execution *e);
 
 #endif

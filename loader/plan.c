@@ -18,6 +18,7 @@
 #include "optvalue.h"
 #include "telnets.h"
 #include "version.h"
+#include "vhosts.h"
 #include "vm.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
@@ -134,8 +135,9 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_REOPEN;
 	if (p->netdev)
 		return PLAN_PRESERVE;
-	/* A vhost device belongs to an address space, which the exec replaces (drivers/vhost/vhost.c:vhost_dev_check_owner). */
-	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO && it->kind != FDKIND_VHOST) {
+	if (it->kind == FDKIND_VHOST && !(it->rec.flags & FDREC_SCM))
+		return vhosts_plan(it, blockers);
+	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
 	}
@@ -169,9 +171,6 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return plan_file(p);
 	case FDKIND_PIPE:
 		return plan_pipe(p);
-	case FDKIND_VHOST:
-		reasons_add(blockers, BLOCKER_VHOST, "descriptor %d (%s) is a vhost device", it->fd, it->link);
-		return PLAN_BLOCK;
 	case FDKIND_VFIO:
 		reasons_add(blockers, BLOCKER_VFIO, "descriptor %d (%s) is a VFIO device", it->fd, it->link);
 		return PLAN_BLOCK;

@@ -28,14 +28,15 @@
  * @ret_why: if not: what stands against it, half a sentence
  * @size:    of @ret_why
  *
- * A back end in another process that QEMU talks to as it comes up serves one QEMU at a time.
+ * A back end in another process that QEMU talks to as it comes up serves one QEMU at a time, as does a vhost device that is
+ * handed over.
  */
 bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct planned *p = &plan->fds[i];
 
-		if (p->partner ||
+		if (p->partner || (p->it.kind == FDKIND_VHOST && p->action == PLAN_PRESERVE) ||
 		    (p->it.kind == FDKIND_CONNECTION && p->action == PLAN_CLOSE && !nbd_is_spare(p->it.fd))) {
 			snprintf(ret_why, size, "descriptor %d (%s) leads to a back end that serves one QEMU at a time",
 				 p->it.fd, fdkind_text(p->it.kind));

@@ -33,6 +33,7 @@
 #include "rehearsal.h"
 #include "result.h"
 #include "surroundings.h"
+#include "vhosts.h"
 
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
 #define STEP_MS	   30000
@@ -281,6 +282,7 @@ static void check(struct attempt *a)
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
 	check_way_back(a);
 	check_user_networks(a);
+	vhosts_warn(&a->plan, &a->warnings);
 	if (a->request->rehearse && !reasons_any(&a->reasons))
 		check_by_rehearsal(a);
 	if (!reasons_any(&a->reasons))

@@ -140,3 +140,24 @@ with_apt_lists() {
 		die "could not fetch from $suites: $*"
 	fi
 }
+
+# kernel_modules ROOT RELEASE DIR MODULE...: copies modules and what they depend on into DIR, and writes DIR/order, the
+# order in which they must be loaded; what is built in needs none.
+kernel_modules() {
+	local root=$1 release=$2 dir=$3 module file
+	shift 3
+
+	mkdir -p "$dir"
+	for module in "$@"; do
+		/sbin/modprobe -d "$root" -S "$release" --show-depends "$module" || return
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+		while read -r file; do
+			cp "$file" "$dir/"
+			echo "${file##*/}"
+		done >"$dir/order"
+}
+
+# pack_initrd TREE FILE: barely compressed, since unpacking under TCG takes longer than reading.
+pack_initrd() {
+	(cd "$1" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) | gzip -1 >"$2"
+}

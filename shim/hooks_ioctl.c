@@ -2,10 +2,12 @@
 /*
  * hooks_ioctl.c - the one hook on a hot path: with KVM each exit to QEMU is an ioctl.
  *
- * KVM's requests pass after one comparison. Only requests of type 'T' (tun and tap, linux/if_tun.h) are looked at; what
- * KVM makes (VMs, vCPUs, devices) is never preserved and told by its name in /proc/self/fd.
+ * KVM's requests pass after two comparisons. Only requests of type 'T' (tun and tap, linux/if_tun.h) and of vhost devices
+ * (linux/vhost.h) are looked at; what KVM makes (VMs, vCPUs, devices) is never preserved and told by its name in
+ * /proc/self/fd.
  */
 #include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include "preserved.h"
 #include "real.h"
 #include "table.h"
+#include "vhost.h"
 
 #define TYPE(request) (((request) >> _IOC_TYPESHIFT) & _IOC_TYPEMASK)
 
@@ -62,6 +65,20 @@ static int set_queue(int fd, const struct ifreq *request)
 	return 0;
 }
 
+static int ioctl_vhost(int fd, unsigned long request, void *arg)
+{
+	/* The running guest has this context ID. */
+	if (request == VHOST_VSOCK_SET_GUEST_CID && guard_rehearses())
+		return 0;
+	int rc = real(ioctl)(fd, request, arg);
+
+	if (!rc && guard_enter()) {
+		vhost_note(fd, request, arg);
+		guard_leave();
+	}
+	return rc;
+}
+
 SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -69,8 +86,10 @@ SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	void *arg = va_arg(ap, void *);
 	va_end(ap);
-	if (__builtin_expect(TYPE(request) != 'T', true))
+	if (__builtin_expect(TYPE(request) != 'T' && TYPE(request) != VHOST_VIRTIO, true))
 		return real(ioctl)(fd, request, arg);
+	if (TYPE(request) == VHOST_VIRTIO)
+		return ioctl_vhost(fd, request, arg);
 	if (request == TUNSETIFF)
 		return attach(fd, arg);
 	if (request == TUNSETQUEUE)

@@ -16,6 +16,7 @@
 #include "real.h"
 #include "slots.h"
 #include "table.h"
+#include "vhost.h"
 
 #define TUN_MAJOR  10
 #define TUN_MINOR  200
@@ -83,6 +84,8 @@ static enum fdkind kernel_kind(int fd, const char *link, const struct stat *st)
 	case S_IFSOCK:
 		return socket_kind(fd);
 	case S_IFCHR:
+		if (vhost_model_of(st) != VHOST_OTHER)
+			return FDKIND_VHOST;
 		if (st->st_rdev == makedev(TUN_MAJOR, TUN_MINOR))
 			return real(ioctl)(fd, TUNGETIFF, &request) ? FDKIND_TUN_UNATTACHED : FDKIND_TAP;
 		if (st->st_rdev == makedev(PTMX_MAJOR, PTMX_MINOR))

@@ -16,12 +16,22 @@ if [ -n "$guest_ip" ]; then
 	/bin/busybox ip link set lo up
 	/bin/busybox ip link set eth0 up
 	/bin/busybox ip address add "$guest_ip" dev eth0
+	# guest_ip1: the same for a second card.
+	if [ -n "$guest_ip1" ]; then
+		/bin/busybox ip link set eth1 up
+		/bin/busybox ip address add "$guest_ip1" dev eth1
+	fi
 	# A TCP echo service, for connections that must outlive an update.
 	/bin/busybox nc -ll -p 7 -e /bin/busybox cat </dev/null >/dev/null 2>&1 &
 	# A guest that counts is a guest that can be connected to.
 	until /bin/busybox grep -q ':0007 .* 0A ' /proc/net/tcp /proc/net/tcp6 2>/dev/null; do
 		/bin/busybox usleep 10000
 	done
+fi
+
+# The nested tests' guest has this one.
+if [ -e /bin/vsockecho ]; then
+	/bin/vsockecho </dev/null >/dev/null 2>&1 &
 fi
 
 exec </dev/ttyS0 >/dev/ttyS0 2>&1

@@ -97,9 +97,10 @@ is_gone() {
 	[ "${line%% *}" = Z ] || [ "${line%% *}" = X ]
 }
 
-# wait_for SECONDS COMMAND...: runs the command every 20 ms until it succeeds; fails when the time is over.
+# wait_for SECONDS COMMAND...: runs the command every 20 ms until it succeeds; fails when the time is over. On a machine
+# that is slow by design, PATIENCE says how many times the seconds it may take, and WAIT_STEP how often to look.
 wait_for() {
-	local limit=$(($(date +%s%N) + $1 * 1000000000))
+	local limit=$(($(date +%s%N) + $1 * ${PATIENCE:-1} * 1000000000))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -107,7 +108,7 @@ wait_for() {
 			echo "not within the time: $*" >&2
 			return 1
 		fi
-		sleep 0.02
+		sleep "${WAIT_STEP:-0.02}"
 	done
 }
 
@@ -231,7 +232,7 @@ wait_for_guest() {
 	local kind
 
 	kind=$(guest_kind)
-	timeout "$1" "$TOOLS/serialclient.py" ${kind:+"$kind"} --ticks 3 "$VM_SERIAL" >"$VM_DIR/boot.json" || {
+	timeout $(($1 * ${PATIENCE:-1})) "$TOOLS/serialclient.py" ${kind:+"$kind"} --ticks 3 "$VM_SERIAL" >"$VM_DIR/boot.json" || {
 		echo "the guest does not count:" >&2
 		cat "$VM_DIR/boot.json" "$VM_LOG" >&2
 		return 1

@@ -1,0 +1,14 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# nested.bats - what the machine's own kernel may lack, for real, in a guest that has it (test/nested/kernel.sh).
+
+load lib/common
+load lib/nested
+
+setup() { setup_vm_dir; }
+teardown() { teardown_vm_dir; }
+
+# One boot for all of it: it takes longer than most of its parts.
+@test "vhost-net and vhost-vsock through every kind of update, VFIO refused, two NUMA nodes: on a real kernel" {
+	nested_run "$TEST_DIR/nested/kernel.sh" 1200 "$VM_DIR/nested.log"
+}

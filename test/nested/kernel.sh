@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# kernel.sh - what test/nested.bats has run in the nested guest: VMs that hold vhost-net, vhost-vsock and VFIO devices of
+# the real kernel, or memory on two NUMA nodes. Says "passed: WHAT" after each part; the first failure ends it all.
+
+set -eE
+cd /run
+export PATIENCE=10 WAIT_STEP=0.5
+# shellcheck source=/dev/null
+. "$TEST_DIR/lib/common.bash"
+# shellcheck source=/dev/null
+. "$TEST_DIR/lib/network.bash"
+VSOCK=$TOOLS/vsock.py
+
+tell() {
+	local rc=$1 file
+
+	echo "failed ($rc): line $2: $3"
+	for file in "$VM_DIR"/*.log "$VM_DIR"/*.json "$VM_DIR"/*.out; do
+		[ -s "$file" ] || continue
+		echo "==> $file"
+		tail -n 12 "$file"
+	done
+}
+trap 'tell $? "$LINENO" "$BASH_COMMAND"' ERR
+
+passed() { echo "passed: $* ($(cut -d . -f 1 /proc/uptime) s)"; }
+
+# Which vhost devices a VM holds, as NUMBER:NAME, but for ours.
+vhost_fds() {
+	find "/proc/$VM_PID/fd" -lname '*/dev/vhost-*' -printf '%f:%l\n' | sed -E 's,:.*/vhost-,:,' | sort -n | paste -sd ' '
+}
+
+# The kernel has a worker for each vhost device that has an owner: so many for this VM, and no more.
+workers() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "vhost-$1"; }
+workers_are() { [ "$(workers "$1")" = "$2" ]; }
+
+# same_devices NUMBERS NAME...: the VM holds these and no others, the kernel works for as many, and the guest runs.
+same_devices() {
+	echo "vhost devices: $(vhost_fds)"
+	[ "$(vhost_fds | tr ' ' '\n' | cut -d : -f 2 | sort | paste -sd ' ')" = "${*:2}" ]
+	[[ $(vhost_fds) = *"$1"* ]]
+	wait_for 10 workers_are "$VM_PID" $(($# - 1))
+	[ "$(vm_state)" = running ]
+}
+
+update_fails() {
+	fails update_by_ctl --no-rehearse --binary "$1"
+	jq -e --arg why "$2" '.outcome == "failed" and (.reasons[0] | test($why))' <<<"$UPDATE_RESULT" >/dev/null
+}
+
+# --- a bare-metal guest: all that it needs is that its VM has these devices ---
+
+# pages_on: on which nodes the pages of memory that is bound to a node are, as POLICY NODE=PAGES. Only those count that the
+# process has touched, hence the dump.
+pages_on() {
+	vm_ctl '{"execute": "pmemsave", "arguments": {"val": 0, "size": 67108864, "filename": "/dev/null"}}' >/dev/null
+	sed -nE 's/.* (bind:[01]) .*memfd.* (N[01]=[0-9]+) .*/\1 \2/p' "/proc/$VM_PID/numa_maps" | sort | tee /dev/stderr
+}
+
+edu_id() {
+	local address
+
+	address=$(vm_ctl '{"execute": "human-monitor-command", "arguments": {"command-line": "info pci"}}' |
+		grep -oE 'BAR0: 32 bit memory at 0x[0-9a-f]+ \[0x[0-9a-f]+fffff\]' | tail -n 1 | grep -oE '0x[0-9a-f]+' | head -n 1)
+	vm_ctl "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"xp /1wx $address\"}}"
+}
+
+vfio_fds() { find "/proc/$VM_PID/fd" -lname '*vfio*' -printf '%f:%l\n' | sort; }
+
+with_vfio() {
+	local before pci=/sys/bus/pci
+
+	setup_vm_dir
+	# Nothing here remaps interrupts.
+	echo 1 >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
+	echo vfio-pci >"$pci/devices/0000:00:04.0/driver_override"
+	echo 0000:00:04.0 >"$pci/drivers_probe"
+	boot_guest -M pc-q35-7.2 -accel tcg -device vfio-pci,host=0000:00:04.0
+	before=$(vfio_fds)
+	[ -n "$before" ]
+	[[ $(edu_id) = *0x010000ed* ]]
+	fails env CPRSHIM_RUNDIR="$VM_DIR/run" "$CPRCTL" check "$VM_PID" >"$VM_DIR/check.out" 2>&1
+	grep 'VFIO devices cannot be handed over' "$VM_DIR/check.out"
+	fails update_vm new
+	jq -e '.outcome == "refused" and any(.reasons[]; test("VFIO devices cannot be handed over"))' <<<"$UPDATE_RESULT" >/dev/null
+	vm_runs old
+	[ "$(vfio_fds)" = "$before" ]
+	[[ $(edu_id) = *0x010000ed* ]]
+	guest_alive
+	teardown_vm_dir
+	passed "a VM with a VFIO device is refused by name, and goes on"
+}
+
+# What QEMU opens itself, which is rehearsed, too.
+with_devices_of_its_own() {
+	local before
+
+	setup_vm_dir
+	make_netns
+	boot_guest -M pc-q35-7.2 -accel tcg -m 64 \
+		-object memory-backend-ram,id=m0,size=32M,host-nodes=0,policy=bind,prealloc=on \
+		-object memory-backend-ram,id=m1,size=32M,host-nodes=1,policy=bind,prealloc=on \
+		-numa node,memdev=m0 -numa node,memdev=m1 \
+		-netdev "tap,id=net0,ifname=$TAP,script=no,downscript=no,vhost=on" -device virtio-net-pci,netdev=net0 \
+		-device vhost-vsock-pci,guest-cid=9
+	same_devices "" net vsock
+	before=$(pages_on)
+	[ "$before" = $'bind:0 N0=8192\nbind:1 N1=8192' ]
+	for version in new old; do
+		update_vm "$version"
+		jq -e '.warnings == []' <<<"$UPDATE_RESULT" >/dev/null
+		vm_runs "$version"
+		same_devices "" net vsock
+		[ "$(pages_on)" = "$before" ]
+		guest_alive
+	done
+	teardown_vm_dir
+	passed "devices that QEMU opens itself, and memory on two NUMA nodes: 7.2 to 10.0 and back"
+}
+
+# --- a Linux guest with all of them ---
+
+vhost_runs() {
+	vm_ctl "{\"execute\": \"x-query-virtio-status\", \"arguments\": {\"path\": \"/machine/peripheral/$1/virtio-backend\"}}" |
+		jq -e '."vhost-started"' >/dev/null
+}
+
+# The second card's tap and vhost device and the vsock's are given by number. Boots while other parts run.
+start_linux() {
+	setup_vm_dir
+	make_netns
+	ip -n "$NETNS" tuntap add dev tap1 mode tap
+	ip -n "$NETNS" address add 10.112.0.1/24 dev tap1
+	ip -n "$NETNS" link set tap1 up
+	# A guest this slow may not tell its address within the time that the kernel waits for it.
+	ip -n "$NETNS" neigh add "$GUEST_ADDRESS" lladdr 52:54:00:11:00:02 dev "$TAP" nud permanent
+	ip -n "$NETNS" neigh add 10.112.0.2 lladdr 52:54:00:11:00:03 dev tap1 nud permanent
+	# shellcheck disable=SC2016 # the inner shell expands it
+	VM_WRAPPER+=("$TOOLS/tapfd.py" tap1 33 -- bash -c 'exec "$@" 40<>/dev/vhost-net 41<>/dev/vhost-vsock' -)
+	export CPRSHIM_FAULT=exec@0,cont@2,load:kill@3
+	start_vm -nodefaults -m 160 -M pc-q35-7.2 -accel tcg -kernel "$LINUX_GUEST/vmlinuz" -initrd "$LINUX_GUEST/initrd.gz" \
+		-append "console=ttyS0 quiet ram_mib=4 mitigations=off no_timer_check tsc=reliable lpj=4000000 random.trust_cpu=on $LINUX_APPEND guest_ip1=10.112.0.2/24" \
+		-netdev "tap,id=net0,ifname=$TAP,script=no,downscript=no,vhost=on" \
+		-device virtio-net-pci,id=nic0,netdev=net0,mac=52:54:00:11:00:02 \
+		-netdev '{"type": "tap", "id": "net1", "fd": "33", "vhost": true, "vhostfd": "40"}' \
+		-device virtio-net-pci,id=nic1,netdev=net1,mac=52:54:00:11:00:03 \
+		-device vhost-vsock-pci,id=vsock0,guest-cid=5,vhostfd=41
+	unset CPRSHIM_FAULT
+}
+
+start_traffic() {
+	start_echoes 1 "$GUEST_ADDRESS" 7 --rate 10 --drain 60 --connect 60
+	mv "$VM_DIR/echoes0.json" "$VM_DIR/first.json"
+	FIRST=${ECHOES[0]}
+	start_echoes 1 10.112.0.2 7 --rate 10 --drain 60 --connect 60
+	# Few, so that they all have room in the tap while the guest stands still.
+	start_pinger --rate 1 --drain 60
+	start_background "$VM_DIR/listen.out" "$VSOCK" listen
+	wait_for 10 grep -q ready "$VM_DIR/listen.out"
+	start_background "$VM_DIR/hold.out" "$VSOCK" hold 5
+	wait_for 10 grep -q '^3$' "$VM_DIR/hold.out"
+	CALLS=1
+}
+
+hellos() { grep -c '^5 hello$' "$VM_DIR/listen.out" || true; }
+more_hellos() { [ "$(hellos)" -gt "$1" ]; }
+answered() { grep -q answered "$VM_DIR/once.json"; }
+
+# holds_as_before: the kernel's devices run, as many as at the start; there are new connections by vsock both ways, and by
+# both cards.
+holds_as_before() {
+	local device hellos calls address
+
+	for device in nic0 nic1; do
+		vhost_runs "$device"
+	done
+	same_devices "40:net 41:vsock" net net vsock
+	hellos=$(hellos)
+	# The service is the same one: it counts on.
+	calls=$("$VSOCK" call 5)
+	[ "$calls" -gt "$CALLS" ]
+	CALLS=$calls
+	wait_for 20 more_hellos "$hellos"
+	for address in "$GUEST_ADDRESS" 10.112.0.2; do
+		ip netns exec "$NETNS" ping -q -c 1 -W 60 "$address" | grep received
+	done
+}
+
+holds_on() { [ "$(wc -l <"$VM_DIR/hold.out")" -gt "$1" ] && fails grep -q ended "$VM_DIR/hold.out"; }
+
+# taken_by_guardian: the new program is killed while it loads the state: the guest goes on as another process.
+taken_by_guardian() {
+	local old=$VM_PID
+
+	fails update_by_ctl --no-rehearse --binary "$QEMU_OLD"
+	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
+	[ "$VM_PID" != "$old" ]
+	STARTED+=("$VM_PID")
+	wait_for 10 workers_are "$old" 0
+	vm_runs new
+}
+
+with_linux() {
+	wait_for_guest 80
+	start_traffic
+	holds_as_before
+	passed "traffic goes over running vhost devices"
+
+	update_fails "$QEMU_NEW" 'could not be started'
+	holds_as_before
+	wait_for 10 holds_on "$(wc -l <"$VM_DIR/hold.out")"
+	passed "an exec that fails takes nothing from them"
+
+	update_vm new
+	jq -e '.warnings[0] | test("not rehearsed: .*vhost")' <<<"$UPDATE_RESULT" >/dev/null
+	vm_runs new
+	holds_as_before
+	wait_for 10 grep '^ended:' "$VM_DIR/hold.out"
+	passed "7.2 to 10.0"
+
+	update_fails "$QEMU_OLD" '"cont" failed'
+	vm_runs new
+	holds_as_before
+	passed "a new QEMU that has taken them, and fails"
+
+	taken_by_guardian
+	holds_as_before
+	passed "a new QEMU that is killed"
+
+	update_vm old
+	vm_runs old
+	holds_as_before
+	stop_pinger
+	stop_client "$FIRST" "$VM_DIR/first.json"
+	stop_echoes
+	guest_alive
+	teardown_vm_dir
+	wait_for 10 workers_are "$VM_PID" 0
+	passed "10.0 to 7.2, and no byte was lost"
+}
+
+LINUX_GUEST=$NESTED_GUEST
+start_linux
+# Each in a shell of its own, for its own VM's variables.
+for part in ${NESTED_PARTS:-with_vfio with_devices_of_its_own}; do
+	("$part")
+done
+with_linux
