@@ -41,3 +41,12 @@ void address_text(int fd, bool peer, char *ret, size_t size)
 		snprintf(ret, size, addr.ss_family == AF_INET6 ? "tcp:[%s]:%s" : "tcp:%s:%s", host, port);
 	}
 }
+
+/** address_is_vsock() - is this a vsock socket, of which QEMU's file names say nothing? */
+bool address_is_vsock(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	return !getsockopt(decoy_real(fd), SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_VSOCK;
+}

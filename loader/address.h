@@ -7,5 +7,6 @@
 #include <stddef.h>
 
 void address_text(int fd, bool peer, char *ret, size_t size);
+bool address_is_vsock(int fd);
 
 #endif

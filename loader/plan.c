@@ -137,6 +137,10 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	if (it->kind == FDKIND_VHOST && !(it->rec.flags & FDREC_SCM))
 		return vhosts_plan(it, blockers);
+	if (address_is_vsock(it->fd)) {
+		reasons_add(blockers, BLOCKER_VSOCK, "descriptor %d is a vsock socket", it->fd);
+		return PLAN_BLOCK;
+	}
 	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;

@@ -68,6 +68,12 @@ edu_id() {
 
 vfio_fds() { find "/proc/$VM_PID/fd" -lname '*vfio*' -printf '%f:%l\n' | sort; }
 
+# add_vsock ID "CID" OPTIONS: a character device that speaks vsock within this kernel
+add_vsock() {
+	vm_ctl "{\"execute\": \"chardev-add\", \"arguments\": {\"id\": \"$1\", \"backend\": {\"type\": \"socket\",
+		\"data\": {\"addr\": {\"type\": \"vsock\", \"data\": {$2, \"port\": \"5000\"}}, $3}}}}" >/dev/null
+}
+
 with_vfio() {
 	local before pci=/sys/bus/pci
 
@@ -80,8 +86,12 @@ with_vfio() {
 	before=$(vfio_fds)
 	[ -n "$before" ]
 	[[ $(edu_id) = *0x010000ed* ]]
+	add_vsock server '"cid": "4294967295"' '"server": true, "wait": false'
+	add_vsock client '"cid": "1"' '"server": false'
 	fails env CPRSHIM_RUNDIR="$VM_DIR/run" "$CPRCTL" check "$VM_PID" >"$VM_DIR/check.out" 2>&1
 	grep 'VFIO devices cannot be handed over' "$VM_DIR/check.out"
+	# The listener, and both ends of the connection.
+	[ "$(grep -c 'is a vsock socket' "$VM_DIR/check.out")" = 3 ]
 	fails update_vm new
 	jq -e '.outcome == "refused" and any(.reasons[]; test("VFIO devices cannot be handed over"))' <<<"$UPDATE_RESULT" >/dev/null
 	vm_runs old
@@ -89,7 +99,7 @@ with_vfio() {
 	[[ $(edu_id) = *0x010000ed* ]]
 	guest_alive
 	teardown_vm_dir
-	passed "a VM with a VFIO device is refused by name, and goes on"
+	passed "a VM with a VFIO device and vsock sockets is refused by name, and goes on"
 }
 
 # What QEMU opens itself, which is rehearsed, too.
