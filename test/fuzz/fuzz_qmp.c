@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_qmp.c - libFuzzer on what QEMU writes on the private monitor, and on its users' monitors while they have decoys; see run. */
+/*
+ * fuzz_qmp.c - libFuzzer on what QEMU writes on the private monitor, and on its users' monitors while they have decoys; see
+ * run.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

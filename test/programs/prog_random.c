@@ -475,7 +475,8 @@ int main(void)
 	for (int t = 0; t < THREADS; t++)
 		pthread_join(workers[t].thread, NULL);
 	fprintf(stderr,
-		"seen at rest: %u descriptors, %u streams, %u folders, %u mappings, %u children, %u temporary files, %u rings\n",
+		"seen at rest: %u descriptors, %u streams, %u folders, %u mappings, %u children, %u temporary files, "
+		"%u rings\n",
 		seen[DESCRIPTOR], seen[STREAM], seen[FOLDER], seen[MAPPING], seen[CHILD], seen[TEMPORARY], seen[RING]);
 	return program_end();
 }
