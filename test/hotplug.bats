@@ -115,8 +115,22 @@ ran() {
 	updated_alike new
 	[ "$(vm_ctl query-cpus-fast | jq 'map(.props."core-id")' -c)" = '[0,2]' ]
 	do_qmp device_add '{driver: "usb-tablet", id: "tablet2"}'
+	# What goes and comes again is the second one.
+	do_qmp device_del '{id: "keyboard"}'
+	wait_for 5 has_no_device keyboard
+	do_qmp device_del '{id: "port1"}'
+	wait_for 5 has_no_device port1
+	do_qmp chardev-remove '{id: "port1"}'
+	do_qmp object-del '{id: "io1"}'
 	updated_alike old
+	do_qmp device_add '{driver: "usb-kbd", id: "keyboard", port: "4"}'
+	do_qmp object-add '{"qom-type": "iothread", id: "io1", "poll-max-ns": 4711}'
+	do_qmp chardev-add '{id: "port1", backend: {type: "null", data: {}}}'
+	do_qmp device_add '{driver: "virtserialport", chardev: "port1", id: "port1", name: "org.example.2"}'
 	updated_alike new
+	updated_alike old
+	[ "$(do_qmp qom-get '{path: "/objects/io1", property: "poll-max-ns"}')" = 4711 ]
+	[ "$(do_qmp qom-get '{path: "/machine/peripheral/port1", property: "name"}')" = '"org.example.2"' ]
 	stop_serial_client
 }
 
@@ -135,6 +149,11 @@ ran() {
 	send_link hmp 'set_link nic1 off\ndevice_del hd1\nchardev-remove late\n'
 	wait_for 5 has_no_device hd1
 	updated_alike old
+	send_link hmp 'drive_add 0 if=none,id=more2,file=null-co://\ndevice_add scsi-hd,drive=more2,id=hd1,lun=2\nchardev-add null,id=late\n'
+	wait_for 5 has_device hd1
+	updated_alike new
+	updated_alike old
+	[ "$(do_qmp qom-get '{path: "/machine/peripheral/hd1", property: "lun"}')" = 2 ]
 	hmp 'info network' | grep -F 'macaddr=52:54:00:11:00:09'
 	stop_serial_client
 }
@@ -215,6 +234,22 @@ e1000_link_is_up() {
 
 	at=$(vm_ctl query-pci | jq --arg id "$1" '.[].devices[] | select(.qdev_id == $id).regions[] | select(.bar == 0).address')
 	(($(hmp "xp /1wx $((at + 8))" | grep -oE '0x[0-9a-f]{8}') & 2))
+}
+
+@test "a SPICE password that was set at run time" {
+	boot_guest -M pc -spice "unix=on,addr=$VM_DIR/spice.sock"
+	start_serial_client
+	do_qmp set_password '{protocol: "spice", password: "geheim"}'
+	local version
+	for version in new new old; do
+		"$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" geheim
+		fails "$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" falsch
+		updated_alike "$version"
+	done
+	"$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" geheim
+	fails "$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" falsch
+	fails grep -r geheim "$VM_DIR/shim.log" <(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID")
+	stop_serial_client
 }
 
 trace_state() {
@@ -307,7 +342,7 @@ plugged_linux() {
 	LINUX_APPEND=
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
 	boot_linux -M pc-q35-7.2 -accel tcg -smp 1,maxcpus=2 -device pcie-root-port,id=port1,chassis=1 \
-		-device pcie-root-port,id=port2,chassis=2 -device pcie-root-port,id=port3,chassis=3 \
+		-device pcie-root-port,id=port2,chassis=2 -device pcie-root-port,id=port3,chassis=3 -device pcie-root-port,id=port4,chassis=4 \
 		-netdev "tap,id=net0,ifname=$TAP,script=no,downscript=no" -device virtio-net-pci,netdev=net0,id=nic0,bus=port1
 	start_serial_client
 	do_qmp device_del '{id: "nic0"}'
@@ -322,6 +357,8 @@ plugged_linux() {
 	wait_serial 20 'DISK ok'
 	start_pinger --rate 200
 }
+
+balloon_has() { [ "$(do_qmp query-balloon | jq .actual)" = "$1" ]; }
 
 nothing_was_lost() {
 	no_ping_lost 100
@@ -347,13 +384,21 @@ nothing_was_lost() {
 	ran 'echo 3 >/proc/sys/vm/drop_caches; [ "$(head -n 1 /dev/vdb)" = first ]'
 	do_qmp device_del '{id: "disk2"}'
 	wait_for 20 has_no_device disk2
+	# It is told what to leave the guest only once: the new QEMU must know.
+	do_qmp device_add '{driver: "virtio-balloon-pci", id: "balloon1", bus: "port4"}'
+	do_qmp balloon '{value: 314572800}'
+	wait_for 30 balloon_has 314572800
 	updated_alike old
+	balloon_has 314572800
 	ran '[ ! -b /dev/vdb ]'
 	do_qmp blockdev-add "{driver: \"file\", filename: \"$VM_DIR/other.raw\", \"node-name\": \"other\"}"
 	do_qmp device_add '{driver: "virtio-blk-pci", drive: "other", id: "disk2", bus: "port3"}'
 	ran 'until [ -b /dev/vdb ]; do sleep 0.1; done'
 	updated_alike new
 	updated_alike old
+	balloon_has 314572800
+	do_qmp balloon '{value: 402653184}'
+	wait_for 30 balloon_has 402653184
 	ran '[ "$(head -n 1 /dev/vdb)" = first ] && grep -q "processor.*1" /proc/cpuinfo'
 	disk_goes_on
 	nothing_was_lost
