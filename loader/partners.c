@@ -13,6 +13,7 @@
  */
 #include "partners.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,60 @@ void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_
 		reasons_add(blockers, BLOCKER_VHOST_USER,
 			    "there are %zu vhost-user devices with a back end, but %zu such connections", devices,
 			    found);
+}
+
+/* The same that a load looks at (hw/virtio/virtio.c:virtio_load). Return: false where there is no such queue. */
+static bool check_ring(const char *path, int queue, uint64_t deadline, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *ring = qmp_command(&qmp_private, "x-query-virtio-queue-status",
+				   json_pack("{s:s, s:i}", "path", path, "queue", queue), deadline, error);
+	uint16_t last = (uint16_t)json_integer_value(json_object_get(ring, "last-avail-idx"));
+	uint16_t used = (uint16_t)json_integer_value(json_object_get(ring, "used-idx"));
+	json_int_t size = json_integer_value(json_object_get(ring, "vring-num"));
+	bool there = ring;
+
+	if (there && json_integer_value(json_object_get(ring, "vring-desc")) && (uint16_t)(last - used) > size)
+		reasons_add(reasons, BLOCKER_VHOST_USER_RINGS,
+			    "%s: of queue %d %u requests were finished, and only %u begun", path, queue, used, last);
+	json_decref(ring);
+	return there;
+}
+
+/**
+ * partners_check_rings() - can the states of vhost-user devices be loaded?
+ * @plan:	 the plan
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 why not
+ *
+ * After "stop", which has the back ends say how far they are. Where one was killed with requests under way, QEMU counts
+ * from what it finds in the guest's memory (hw/virtio/virtio.c:virtio_queue_restore_last_avail_idx), and may be wrong
+ * for ever: such a state is loaded by no QEMU, the old one included.
+ *
+ * Return: 0 or -EIO.
+ */
+int partners_check_rings(const struct plan *plan, uint64_t deadline_ns, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX];
+	bool any = false;
+	const json_t *device;
+	size_t i;
+
+	for (i = 0; i < plan->count; i++)
+		any |= plan->fds[i].partner && session_protocol(plan->fds[i].it.fd) == SESSION_VHOST_USER;
+	if (!any)
+		return 0;
+	json_t *devices = qmp_command(&qmp_private, "x-query-virtio", NULL, deadline_ns, error);
+	json_array_foreach(devices, i, device) {
+		const char *path = json_string_value(json_object_get(device, "path"));
+		int queue = 0;
+
+		/* Its name does not tell a vhost-user device from one of QEMU's own. */
+		while (path && check_ring(path, queue, deadline_ns, reasons))
+			queue++;
+	}
+	json_decref(devices);
+	return reasons_any(reasons) ? -EIO : 0;
 }
 
 static int channel_of(size_t control)

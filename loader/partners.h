@@ -16,6 +16,7 @@
 #include "reasons.h"
 
 void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers);
+int partners_check_rings(const struct plan *plan, uint64_t deadline_ns, struct reasons *reasons);
 int partners_settle(const struct cprstate *state);
 
 #endif

@@ -24,6 +24,7 @@
 #include "handover.h"
 #include "images.h"
 #include "ondisk.h"
+#include "partners.h"
 #include "pins.h"
 #include "preflight.h"
 #include "probe.h"
@@ -373,7 +374,8 @@ static void freeze_and_exec(struct attempt *a)
 		return;
 	}
 	f->stop_is_shown = a->h.hold;
-	if (freeze_stop(f, a->h.running, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons) ||
+	if (freeze_stop(f, a->h.running, deadline, &a->reasons) ||
+	    partners_check_rings(&a->plan, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons) ||
 	    freeze_ringbufs(f, deadline, &a->reasons))
 		return;
 	rc = freeze_collect(f);

@@ -21,8 +21,10 @@
 
 #define RAM_MEMFD_NAME "cprshim-ram"
 #define PAGE	       4096u
-#define NODES_MAX      1024u /* that a kernel can be built for */
-#define LONG_BITS      (8 * sizeof(unsigned long))
+/* Smaller blocks are firmware's and devices': reserved huge pages are for the guest's memory. */
+#define HUGE_LEAST (32u << 20)
+#define NODES_MAX  1024u /* that a kernel can be built for */
+#define LONG_BITS  (8 * sizeof(unsigned long))
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ  22 /* Linux 5.14 */
@@ -127,7 +129,7 @@ static int as_shared(int flags)
  */
 static int reserve_huge(const struct ram_map *map)
 {
-	int fd = slots_memfd_huge(RAM_MEMFD_NAME);
+	int fd = map->size < HUGE_LEAST ? -EINVAL : slots_memfd_huge(RAM_MEMFD_NAME);
 	struct stat st;
 
 	if (fd < 0)

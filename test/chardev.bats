@@ -716,5 +716,5 @@ goes_on_after() {
 }
 
 @test "the same, after the exec" {
-	goes_on_after init-exit
+	goes_on_after init:exit
 }

@@ -103,6 +103,13 @@ take_huge_pages() {
 	[ "$(huge_pages_free)" -eq "$1" ] || skip "no huge pages can be reserved here"
 }
 
+huge_pages_are_free() {
+	[ "$(huge_pages_free)" = "$1" ] || {
+		grep ^HugePages /proc/meminfo
+		return 1
+	}
+}
+
 huge_pages_free() { awk '/^HugePages_Free:/ { free = $2 } /^HugePages_Rsvd:/ { free -= $2 } END { print free }' /proc/meminfo; }
 
 give_huge_pages_back() {
@@ -220,7 +227,7 @@ ram_status() {
 	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=hugetlb)
 	boot -M "$MACHINE"
 	grep -q "too few huge pages are reserved for $MIB MiB" "$VM_DIR/shim.log"
-	[ "$(huge_pages_free)" = $((MIB / 2 - 1)) ]
+	wait_for 5 huge_pages_are_free $((MIB / 2 - 1))
 	UPDATE_TO=(new)
 	through_updates
 }

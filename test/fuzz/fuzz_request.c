@@ -9,6 +9,7 @@
 
 #include "loader/audit.h"
 #include "loader/control.h"
+#include "loader/qmp.h"
 #include "loader/service.h"
 #include "loader/status.h"
 #include "loader/update.h"
@@ -16,6 +17,7 @@
 #include "shim/slots.h"
 
 struct vm vm;
+struct qmp qmp_private = { .fd = -1 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
