@@ -303,6 +303,13 @@ static int adopt_fdsets(const struct cprstate *state)
 	return 0;
 }
 
+static void free_arguments(char **arguments, uint32_t sets)
+{
+	for (uint32_t i = 0; arguments && i < sets; i++)
+		free(arguments[2 * i + 1]);
+	free(arguments);
+}
+
 /* The -add-fd arguments that make the sets anew. */
 static char **fdset_arguments(const struct cprstate *state)
 {
@@ -316,6 +323,7 @@ static char **fdset_arguments(const struct cprstate *state)
 		if (!opaque || asprintf(&out[2 * i + 1], "fd=%d,set=%" PRIu64 "%s%s", rec->number, rec->set,
 					*opaque ? ",opaque=" : "", opaque) < 0) {
 			free(opaque);
+			free_arguments(out, i);
 			return NULL;
 		}
 		free(opaque);
@@ -457,7 +465,7 @@ static char **all_arguments(void)
 /* The surroundings that QEMU was first started in, and the arguments that it gets. */
 static char **prepare_main(const struct cprstate *state)
 {
-	char **all = all_arguments();
+	char **all = all_arguments(), **more = fdset_arguments(state);
 
 	if (vm.cwd_fd >= 0 && fchdir(vm.cwd_fd))
 		log_warn("the first working directory is gone: relative paths may not be found");
@@ -468,12 +476,14 @@ static char **prepare_main(const struct cprstate *state)
 		.vmgenid = vm.vmgenid,
 		.readconfig = service_prepare_monitor(),
 		.firmware_dir = vm.binary.firmware_dir,
-		.more = fdset_arguments(state),
+		.more = more,
 		.helper_taps = helper_taps(),
 		.rehearsal = guard_rehearses(),
 	};
 	char **argv = all ? made_without(all, changes_is_removed, changes_has_value) : NULL;
-	char **out = argv && what.readconfig && what.more ? cmdline_for_successor(argv, &what) : NULL;
+	char **out = argv && what.readconfig && more ? cmdline_for_successor(argv, &what) : NULL;
+	if (!out)
+		free_arguments(more, state->fdset_count);
 	free(argv);
 	free(all);
 	return out;

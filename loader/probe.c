@@ -46,8 +46,10 @@ static bool may_run(char *const argv[], bool passed_on, size_t own)
 	struct reasons reasons = REASONS_INIT;
 	char **added = calloc(own + 1, sizeof(*added));
 
-	if (!passed_on || !added)
+	if (!passed_on || !added) {
+		free(added);
 		return false;
+	}
 	memcpy(added, argv, own * sizeof(*added));
 	refused_additions(added, &reasons);
 	free(added);

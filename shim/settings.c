@@ -180,8 +180,10 @@ char **settings_started_in(char *const original[])
 	for (size_t i = 0; out && environ[i]; i++)
 		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 && strncmp(environ[i], "CPRSHIM_STATE=", 14) != 0)
 			out[n++] = environ[i];
-	if (out && preload && asprintf(&out[n], "LD_PRELOAD=%s", preload) < 0)
+	if (out && preload && asprintf(&out[n], "LD_PRELOAD=%s", preload) < 0) {
+		free(out);
 		return NULL;
+	}
 	return out;
 }
 

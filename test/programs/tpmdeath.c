@@ -28,9 +28,11 @@ static const char *wanted(void)
 
 static void die_if(const char *what)
 {
-	if (strcmp(wanted(), what) != 0)
+	const char *path = getenv("TPM_DEATH");
+
+	if (!path || strcmp(wanted(), what) != 0)
 		return;
-	unlink(getenv("TPM_DEATH"));
+	unlink(path);
 	_exit(3);
 }
 
