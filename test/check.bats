@@ -11,10 +11,6 @@ teardown() { teardown_vm_dir; }
 
 MACHINE=pc-q35-7.2
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
-}
-
 # codes CODE...: the answer in $output has these blockers and no others, each whole.
 codes() {
 	echo "$output" >&2

@@ -38,6 +38,7 @@ begin() {
 finish() {
 	let_guest_work 1
 	[ "$(guest_status bad)" = 0 ]
+	# How much may be lost is this test's to say.
 	stop_pinger | tee "$VM_DIR/summary.json" >&2 || true
 	jq -e --argjson lost "${1:-0}" '.lost <= $lost and .doubled == 0 and .sent > 100' "$VM_DIR/summary.json"
 	stop_echoes >/dev/null

@@ -204,8 +204,8 @@ ran() {
 	do_qmp block_set_io_throttle '{device: "disk0", bps: 0, bps_rd: 0, bps_wr: 0, iops: 77, iops_rd: 0, iops_wr: 0, iops_max: 99}'
 	do_qmp qom-set '{path: "/machine/peripheral/balloon0", property: "guest-stats-polling-interval", value: 7}'
 	do_qmp qom-set '{path: "/objects/group0", property: "limits", value: {"iops-total": 55}}'
-	"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
-	fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" falsch
+	"$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" geheim
+	fails "$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" falsch
 	local version
 	for version in new old; do
 		updated_alike "$version"
@@ -213,9 +213,9 @@ ran() {
 		[ "$(do_qmp qom-get '{path: "/machine/peripheral/balloon0", property: "guest-stats-polling-interval"}')" = 7 ]
 		[ "$(do_qmp qom-get '{path: "/objects/group0", property: "limits"}' | jq '."iops-total"')" = 55 ]
 		hmp 'info virtio-status /machine/peripheral/nic0/virtio-backend' >"$VM_DIR/nic0.log"
-		"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
-		fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" falsch
-		fails grep -r geheim "$VM_DIR/shim.log" <(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID")
+		"$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" geheim
+		fails "$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" falsch
+		fails grep -r geheim "$VM_DIR/shim.log" <(ctl status --json "$VM_PID")
 	done
 	do_qmp block_set_io_throttle '{device: "disk0", bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0}'
 	do_qmp set_link '{name: "nic0", up: true}'
@@ -242,13 +242,13 @@ e1000_link_is_up() {
 	do_qmp set_password '{protocol: "spice", password: "geheim"}'
 	local version
 	for version in new new old; do
-		"$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" geheim
-		fails "$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" falsch
+		"$TOOLS/password.py" spice "$VM_DIR/spice.sock" geheim
+		fails "$TOOLS/password.py" spice "$VM_DIR/spice.sock" falsch
 		updated_alike "$version"
 	done
-	"$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" geheim
-	fails "$TOOLS/spicepassword.py" "$VM_DIR/spice.sock" falsch
-	fails grep -r geheim "$VM_DIR/shim.log" <(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID")
+	"$TOOLS/password.py" spice "$VM_DIR/spice.sock" geheim
+	fails "$TOOLS/password.py" spice "$VM_DIR/spice.sock" falsch
+	fails grep -r geheim "$VM_DIR/shim.log" <(ctl status --json "$VM_PID")
 	stop_serial_client
 }
 
@@ -262,7 +262,7 @@ resets() { grep -c '^CPU Reset' "$VM_DIR/trace.log" || true; }
 settings_hold() {
 	fails e1000_link_is_up nic0
 	e1000_link_is_up nic1
-	fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	fails "$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" geheim
 	[ "$(trace_state)" = enabled ]
 	local before
 	before=$(resets)
@@ -277,9 +277,9 @@ settings_hold() {
 	e1000_link_is_up nic0
 	do_qmp set_link '{name: "nic0", up: false}'
 	do_qmp set_password '{protocol: "vnc", password: "geheim"}'
-	"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	"$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" geheim
 	do_qmp expire_password '{protocol: "vnc", time: "+1"}'
-	wait_for 10 fails "$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	wait_for 10 fails "$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" geheim
 	do_qmp trace-event-set-state '{name: "virtio_*", enable: false}'
 	do_qmp trace-event-set-state '{name: "virtio_set_status", enable: true}'
 	do_qmp set-action '{watchdog: "reset", reboot: "reset"}'
@@ -298,7 +298,7 @@ settings_hold() {
 	do_qmp expire_password '{protocol: "vnc", time: "never"}'
 	do_qmp set_link '{name: "nic0", up: true}'
 	updated_alike new
-	"$TOOLS/vncpassword.py" "$VM_DIR/vnc.sock" geheim
+	"$TOOLS/password.py" vnc "$VM_DIR/vnc.sock" geheim
 	e1000_link_is_up nic0
 	# It barks at once.
 	hmp 'o /b 0x443 15'

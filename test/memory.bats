@@ -213,7 +213,7 @@ make_huge_dir() {
 
 # ram_status FIELD: of the guest's main memory, as cprctl status tells it
 ram_status() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" | jq ".ram[] | select(.name == \"pc.ram\").$1"
+	ctl status --json "$VM_PID" | jq ".ram[] | select(.name == \"pc.ram\").$1"
 }
 
 @test "CPRSHIM_HUGEPAGES=hugetlb: plain RAM is in reserved huge pages, and stays in them" {
@@ -312,7 +312,7 @@ policies() { awk '{ count[$2]++ } END { for (policy in count) print policy, coun
 
 # ram_fd BLOCK: the descriptor that holds the memory of a RAM block
 ram_fd() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" |
+	ctl status --json "$VM_PID" |
 		jq --arg name "$1" '(.data // .).ram[] | select(.name == $name or (.name | endswith("/" + $name))) | .fd'
 }
 

@@ -20,10 +20,6 @@ MACHINE=pc-q35-7.2
 export CPRSHIM_TIMEOUT=2
 FAKEQEMU=$CPRSHIM_BUILDDIR/test/programs/fakeqemu
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
-}
-
 do_qmp() {
 	vm_ctl "$(jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}")"
 }

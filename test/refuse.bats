@@ -13,10 +13,6 @@ teardown() { teardown_vm_dir; }
 
 MACHINE=pc-q35-7.2
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" "$@"
-}
-
 # reasons_are PATTERN...: each pattern matches one of UPDATE_RESULT's reasons, and there is no other reason.
 reasons_are() {
 	local pattern

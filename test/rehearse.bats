@@ -13,10 +13,6 @@ teardown() { teardown_vm_dir; }
 
 MACHINE=pc-q35-7.2
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
-}
-
 # What others see of the VM: its files, its interface's settings, its descriptors, sockets and images.
 outside() {
 	find "$VM_DIR" -maxdepth 1 ! -name '*.log' ! -name '*.json' ! -name '*.in' -printf '%P %i %s %T@\n' | sort

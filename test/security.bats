@@ -15,10 +15,6 @@ teardown() {
 	teardown_vm_dir
 }
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" "$@"
-}
-
 # refused_as CODE COMMAND...: an update is refused, for this reason and no other
 refused_as() {
 	local code=$1

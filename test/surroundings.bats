@@ -20,10 +20,6 @@ teardown() {
 
 MACHINE=pc-q35-7.2
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
-}
-
 # blocked CODE PATTERN: the check says no for that reason alone; the guest is untouched.
 blocked() {
 	run -1 ctl check --json "$VM_PID"

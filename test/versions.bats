@@ -15,10 +15,6 @@ teardown() { teardown_vm_dir; }
 # A machine type that 7.2, 10.0 and 11.1 know.
 MACHINE=pc-q35-7.2
 
-ctl() {
-	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
-}
-
 # to old|new|11 VERSION: an update to it, and the guest counts on.
 to() {
 	update_vm "$1"

@@ -243,6 +243,11 @@ qmp() {
 	"$TOOLS/qmp.py" "$@"
 }
 
+# ctl COMMAND...: cprctl, which finds this VM's socket.
+ctl() {
+	CPRSHIM_RUNDIR=$VM_DIR/run timeout 60 "$CPRCTL" "$@"
+}
+
 # vm_ctl COMMAND...: over the monitor that is kept for these functions.
 vm_ctl() {
 	qmp "$VM_CTL" "$@"
@@ -431,7 +436,7 @@ has_no_more_than() {
 
 # take_state NAME: the state of the process, as tools/vmstate.py describes it, into $VM_DIR/NAME.state.
 take_state() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID" | "$TOOLS/vmstate.py" take "$VM_PID" >"$VM_DIR/$1.state"
+	ctl status --json "$VM_PID" | "$TOOLS/vmstate.py" take "$VM_PID" >"$VM_DIR/$1.state"
 }
 
 # state_is NAME: soon the state is as it was then. What differs is printed.
@@ -452,7 +457,7 @@ update_count() {
 }
 
 update_history() {
-	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" history --json "$VM_PID" | jq -c 'if type == "array" then . else .data end'
+	ctl history --json "$VM_PID" | jq -c 'if type == "array" then . else .data end'
 }
 
 update_beyond() {
