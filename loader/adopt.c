@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * adopt.c - in a successor, before main(): take over what the old program left.
- *
- * The state names this very process (process id and start time survive an exec), so that one that has strayed into
- * another process's environment is not taken for its own.
- */
+/* adopt.c - in a successor, before main(): take over what the old program left. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +19,7 @@
 #include "../shim/slots.h"
 #include "../shim/table.h"
 #include "../shim/tty.h"
+#include "accept.h"
 #include "argv.h"
 #include "carried.h"
 #include "changes.h"
@@ -46,98 +41,6 @@
 #include "successor.h"
 #include "telnets.h"
 #include "vm.h"
-
-static bool read_journal(const struct cprstate *state, struct journal *ret)
-{
-	return pread(state->shim[0].journal_fd, ret, sizeof(*ret), 0) == sizeof(*ret) && ret->magic == JOURNAL_MAGIC;
-}
-
-/* Has the guardian become this program? It has said so in the journal, which only who was given the state has. */
-static bool is_guardian(const struct cprstate *state)
-{
-	struct journal j;
-
-	return read_journal(state, &j) && j.guardian == getpid();
-}
-
-/* On the way back it is understood: that program's is the library that has written it. */
-static bool fault_in_state(const struct cprstate *state)
-{
-	struct journal j;
-
-	return !state->rehearsal_count && read_journal(state, &j) && !j.attempt && !j.guardian && fault_at("state");
-}
-
-/*
- * Another version of this library has written it, or it is damaged. The guardian is at hand; what went on would not know what
- * it has in its hands.
- */
-static void end_if_state(int fd, const char *why)
-{
-	uint64_t magic;
-
-	if (pread(fd, &magic, sizeof(magic), 0) != sizeof(magic) || magic != CPRSTATE_MAGIC)
-		return;
-	log_error("the CPR state on descriptor %d is not understood, and the new program ends: %s", fd, why);
-	real(_exit)(1);
-}
-
-/* Not a copy of it, nor one of before the host was started. */
-static bool is_original(const struct cprstate *state, const struct stat *st)
-{
-	char boot_id[64];
-
-	vm_boot_id(boot_id, sizeof(boot_id));
-	return state->origin_count && state->origin[0].inode == st->st_ino &&
-	       !strcmp(state->origin[0].boot_id, boot_id);
-}
-
-static bool is_ours(const struct cprstate *state)
-{
-	const struct cpr_vm *rec = &state->vm[0];
-
-	if (state->rehearsal_count)
-		return state->rehearsal[0].vm_pid == (uint64_t)getppid();
-	return (rec->pid == (uint64_t)getpid() && vm_start_time() && rec->start_time == vm_start_time()) ||
-	       is_guardian(state);
-}
-
-static struct cprstate *read_state(int fd, const char **ret_why)
-{
-	struct cprstate *state = calloc(1, sizeof(*state));
-	struct stat st;
-	int seals = real(fcntl)(fd, F_GET_SEALS), wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
-
-	*ret_why = "it is not a sealed memfd";
-	if (!state || seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) || st.st_size > (off_t)CPRSTATE_MAX) {
-		free(state);
-		return NULL;
-	}
-	void *map = real(mmap)(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED || cprstate_decode(state, map, (size_t)st.st_size, ret_why)) {
-		end_if_state(fd, map == MAP_FAILED ? strerror(errno) : *ret_why);
-		free(state);
-		return NULL;
-	}
-	*ret_why = "its binaries are not in their order";
-	if (state->binary[0].role != CPR_BINARY_OLD || state->binary[1].role != CPR_BINARY_NEW) {
-		free(state);
-		return NULL;
-	}
-	*ret_why = "it is a copy";
-	if (!is_original(state, &st)) {
-		free(state);
-		return NULL;
-	}
-	*ret_why = "it is another process's";
-	if (!is_ours(state)) {
-		free(state);
-		return NULL;
-	}
-	if (fault_in_state(state))
-		end_if_state(fd, FAULT_TEXT);
-	return state;
-}
 
 static void adopt_slot(int fd)
 {
@@ -506,6 +409,30 @@ static void take_parcel(const struct cprstate *state, int state_fd)
 	real(_exit)(1);
 }
 
+/* The table, and what will be QEMU's again. */
+static int adopt_records(struct cprstate *state, bool way_back)
+{
+	int rc = table_setup(vm.generation);
+
+	if (!rc)
+		rc = strays_sort(state);
+	if (!rc)
+		rc = adopt_descriptors(state);
+	if (!rc)
+		rc = adopt_fdsets(state);
+	if (!rc && way_back)
+		rc = partners_settle(state);
+	if (!rc && way_back)
+		rc = nbddisks_adopt(state);
+	if (!rc)
+		rc = telnets_adopt(state);
+	if (!rc)
+		rc = changes_adopt(state);
+	if (!rc)
+		table_arm(); /* -daemonize has been done: no fork of the VM's own is to come */
+	return rc;
+}
+
 /**
  * successor_adopt() - take over
  * @state_fd:  descriptor of the CPR state
@@ -517,7 +444,7 @@ static void take_parcel(const struct cprstate *state, int state_fd)
 char **successor_adopt(int state_fd, char **exec_argv)
 {
 	const char *why;
-	struct cprstate *state = read_state(state_fd, &why);
+	struct cprstate *state = accept_state(state_fd, &why);
 
 	if (!state) {
 		log_error("the CPR state on descriptor %d is not used: %s", state_fd, why);
@@ -543,23 +470,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	vm.generation = way_back ? state->vm[0].generation - 1 : state->vm[0].generation;
 	arm(state, state_fd);
 	fault_at("adopt");
-	int rc = table_setup(vm.generation);
-	if (!rc)
-		rc = strays_sort(state);
-	if (!rc)
-		rc = adopt_descriptors(state);
-	if (!rc)
-		rc = adopt_fdsets(state);
-	if (!rc && way_back) {
-		rc = partners_settle(state);
-		rc = rc ? rc : nbddisks_adopt(state);
-	}
-	if (!rc)
-		rc = telnets_adopt(state);
-	if (!rc)
-		rc = changes_adopt(state);
-	if (!rc)
-		table_arm(); /* -daemonize has been done: no fork of the VM's own is to come */
+	int rc = adopt_records(state, way_back);
 	if (rc)
 		rollback_now("the new program could not take over: %s", strerror(-rc));
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path, state->shim[0].requester_fd);

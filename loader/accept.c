@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* accept.c - is this CPR state ours? See accept.h. */
+#include "accept.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "fault.h"
+#include "vm.h"
+
+static bool read_journal(const struct cprstate *state, struct journal *ret)
+{
+	return pread(state->shim[0].journal_fd, ret, sizeof(*ret), 0) == sizeof(*ret) && ret->magic == JOURNAL_MAGIC;
+}
+
+/* Has the guardian become this program? It has said so in the journal, which only who was given the state has. */
+static bool is_guardian(const struct cprstate *state)
+{
+	struct journal j;
+
+	return read_journal(state, &j) && j.guardian == getpid();
+}
+
+/* On the way back it is understood: that program's is the library that has written it. */
+static bool fault_in_state(const struct cprstate *state)
+{
+	struct journal j;
+
+	return !state->rehearsal_count && read_journal(state, &j) && !j.attempt && !j.guardian && fault_at("state");
+}
+
+/*
+ * Another version of this library has written it, or it is damaged. The guardian is at hand; what went on would not know what
+ * it has in its hands.
+ */
+static void end_if_state(int fd, const char *why)
+{
+	uint64_t magic;
+
+	if (pread(fd, &magic, sizeof(magic), 0) != sizeof(magic) || magic != CPRSTATE_MAGIC)
+		return;
+	log_error("the CPR state on descriptor %d is not understood, and the new program ends: %s", fd, why);
+	real(_exit)(1);
+}
+
+/* Not a copy of it, nor one of before the host was started. */
+static bool is_original(const struct cprstate *state, const struct stat *st)
+{
+	char boot_id[64];
+
+	vm_boot_id(boot_id, sizeof(boot_id));
+	return state->origin_count && state->origin[0].inode == st->st_ino &&
+	       !strcmp(state->origin[0].boot_id, boot_id);
+}
+
+static bool is_ours(const struct cprstate *state)
+{
+	const struct cpr_vm *rec = &state->vm[0];
+
+	if (state->rehearsal_count)
+		return state->rehearsal[0].vm_pid == (uint64_t)getppid();
+	return (rec->pid == (uint64_t)getpid() && vm_start_time() && rec->start_time == vm_start_time()) ||
+	       is_guardian(state);
+}
+
+/**
+ * accept_state() - read the CPR state that this program was exec'd with, if it is its own
+ * @fd:	     descriptor of it, as the environment names it
+ * @ret_why: if it is not: why
+ *
+ * Before main(). A state that is there, but not understood, ends the program.
+ *
+ * Return: the state, never freed, or NULL.
+ */
+struct cprstate *accept_state(int fd, const char **ret_why)
+{
+	struct cprstate *state = calloc(1, sizeof(*state));
+	struct stat st;
+	int seals = real(fcntl)(fd, F_GET_SEALS), wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
+
+	*ret_why = "it is not a sealed memfd";
+	if (!state || seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) || st.st_size > (off_t)CPRSTATE_MAX) {
+		free(state);
+		return NULL;
+	}
+	void *map = real(mmap)(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED || cprstate_decode(state, map, (size_t)st.st_size, ret_why)) {
+		end_if_state(fd, map == MAP_FAILED ? strerror(errno) : *ret_why);
+		free(state);
+		return NULL;
+	}
+	*ret_why = "its binaries are not in their order";
+	if (state->binary[0].role != CPR_BINARY_OLD || state->binary[1].role != CPR_BINARY_NEW) {
+		free(state);
+		return NULL;
+	}
+	*ret_why = "it is a copy";
+	if (!is_original(state, &st)) {
+		free(state);
+		return NULL;
+	}
+	*ret_why = "it is another process's";
+	if (!is_ours(state)) {
+		free(state);
+		return NULL;
+	}
+	if (fault_in_state(state))
+		end_if_state(fd, FAULT_TEXT);
+	return state;
+}
