@@ -109,3 +109,27 @@ void migparams_restore(const char *capabilities, const char *parameters, uint64_
 	json_decref(list);
 	json_decref(object);
 }
+
+static json_t *capability(const char *name, bool on)
+{
+	return json_pack("{s:s, s:b}", "capability", name, "state", on);
+}
+
+/**
+ * migparams_for_load() - the capabilities that a load of ours needs, on or off
+ * @on:		 or off
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @error:	 QEMU's message
+ *
+ * late-block-activate: QEMU 7.2 takes the images over at the end of the load even when it starts stopped, which cannot
+ * be undone; with it, "cont" does. events: the end of the load is told, not polled for.
+ *
+ * Return: 0 or a negative errno.
+ */
+int migparams_for_load(bool on, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+{
+	return qmp_do(&qmp_private, "migrate-set-capabilities",
+		      json_pack("{s:[o, o]}", "capabilities", capability("late-block-activate", on),
+				capability("events", on)),
+		      deadline_ns, error);
+}

@@ -10,33 +10,26 @@
 #include "successor.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
 
 #include "../shim/awaited.h"
 #include "../shim/guard.h"
 #include "../shim/log.h"
-#include "../shim/moved.h"
 #include "../shim/nbd.h"
 #include "../shim/preserved.h"
 #include "../shim/ram.h"
 #include "../shim/real.h"
-#include "../shim/session.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
-#include "../shim/table.h"
 #include "argv.h"
 #include "changes.h"
 #include "chardevs.h"
 #include "clock.h"
 #include "control.h"
-#include "entities.h"
 #include "fault.h"
 #include "feed.h"
 #include "hotplug.h"
@@ -44,10 +37,7 @@
 #include "migparams.h"
 #include "monitors.h"
 #include "mux.h"
-#include "nbddisks.h"
 #include "packets.h"
-#include "pins.h"
-#include "plan.h"
 #include "preflight.h"
 #include "qmp.h"
 #include "ramblocks.h"
@@ -59,7 +49,11 @@
 #include "stdout.h"
 #include "telnets.h"
 #include "threads.h"
+#include "tidy.h"
 #include "vm.h"
+
+/* What QEMU may need at once when the guest runs: the stacks of two threads. */
+#define ROOM ((size_t)16 << 20)
 
 /* How long QEMU may take to say how it is after a command that went wrong. */
 #define STATUS_MS 5000
@@ -74,23 +68,6 @@ static struct reasons warnings = REASONS_INIT;
 static void start_clock(void)
 {
 	deadline = clock_now() + (uint64_t)vm.cpr_state->vm[0].timeout_s * 1000000000;
-}
-
-static json_t *capability(const char *name, bool on)
-{
-	return json_pack("{s:s, s:b}", "capability", name, "state", on);
-}
-
-/*
- * late-block-activate: QEMU 7.2 takes the images over at the end of the load even when it starts stopped, which cannot
- * be undone; with it, "cont" does. events: the end of the load is told, not polled for.
- */
-static int set_capabilities(bool on, char error[QMP_ERROR_MAX])
-{
-	return qmp_do(&qmp_private, "migrate-set-capabilities",
-		      json_pack("{s:[o, o]}", "capabilities", capability("late-block-activate", on),
-				capability("events", on)),
-		      deadline, error);
 }
 
 /*
@@ -238,7 +215,7 @@ static int come_up(char error[QMP_ERROR_MAX])
 		return -ETIMEDOUT;
 	}
 	vm_mark(JOURNAL_UP);
-	if (set_capabilities(true, error) || announce_little(error))
+	if (migparams_for_load(true, deadline, error) || announce_little(error))
 		return -EIO;
 	if (replay(error))
 		return -EIO;
@@ -303,6 +280,27 @@ static int connect_guest(char error[QMP_ERROR_MAX])
 }
 
 /*
+ * A QEMU that is out of memory or descriptors would not run the guest for long. On the way back there is nowhere else to
+ * go.
+ */
+static int has_room(char error[QMP_ERROR_MAX])
+{
+	if (vm.journal->attempt > 1)
+		return 0;
+	void *room = real(mmap)(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = room == MAP_FAILED ? -1 : real(fcntl)(settings.state_fd, F_DUPFD_CLOEXEC, 0);
+	int rc = fd < 0 ? -errno : 0;
+
+	if (room != MAP_FAILED)
+		real(munmap)(room, ROOM);
+	if (fd >= 0)
+		real(close)(fd);
+	if (rc)
+		snprintf(error, QMP_ERROR_MAX, "the new QEMU has no room to run the guest: %s", strerror(-rc));
+	return rc;
+}
+
+/*
  * The commit: from the mark on this state is never loaded again. Only where QEMU says that it did not start the guest,
  * and the guest stands still, is the mark taken back: no instruction has run.
  */
@@ -317,6 +315,8 @@ static int commit(char error[QMP_ERROR_MAX])
 		snprintf(error, QMP_ERROR_MAX, "the new QEMU was not ready to run the guest in time");
 		return -ETIMEDOUT;
 	}
+	if (has_room(error))
+		return -ENOMEM;
 	rollback_commit();
 	if (fails) {
 		snprintf(error, QMP_ERROR_MAX, "\"cont\" failed, " FAULT_TEXT);
@@ -335,115 +335,6 @@ static int commit(char error[QMP_ERROR_MAX])
 	}
 	reasons_note(&warnings, "QEMU did not say whether the guest runs (%s): look at it", error);
 	return 0;
-}
-
-/* What nothing asked for is closed, and said. */
-static void close_leftovers(void)
-{
-	for (size_t i = 0; i < preserved_count(); i++) {
-		struct preserved *p = preserved_at(i);
-
-		if (!p->taken)
-			reasons_note(&warnings,
-				     "descriptor %d (%s%s%s) was not asked for by the new QEMU and is closed",
-				     p->number, fdkind_text(p->kind), *p->name ? " " : "", p->name);
-		decoy_done(&p->decoy);
-		p->fd = slots_close(p->fd);
-	}
-}
-
-static void restore_signals(void *opaque)
-{
-	sigset_t mask, now;
-
-	(void)opaque;
-	pthread_sigmask(SIG_SETMASK, NULL, &now);
-	sigemptyset(&mask);
-	for (int signal = 1; signal <= 64; signal++)
-		if (vm.signal_mask & UINT64_C(1) << (signal - 1))
-			sigaddset(&mask, signal);
-	/* QEMU's own: taken by signalfd (util/main-loop.c:qemu_signal_init), and SIG_IPI (qemu/osdep.h). */
-	sigaddset(&mask, SIGIO);
-	sigaddset(&mask, SIGALRM);
-	sigaddset(&mask, SIGBUS);
-	sigaddset(&mask, SIGUSR1);
-	pthread_sigmask(SIG_SETMASK, &mask, NULL);
-	/* Lines that QEMU printed on a decoy ("char device redirected to ...") were printed at first start too. */
-	__fpurge(stdout);
-	if (isatty(STDOUT_FILENO))
-		setvbuf(stdout, NULL, _IOLBF, 0);
-}
-
-/* Lets the old program's memory go: it takes its time, on the holder's side, while the guest runs. */
-static void release_holder(void)
-{
-	/* What a command has left running may have the pipe too, and its end would not come. */
-	if (write(vm.cpr_state->shim[0].holder_fd, "", 1) < 0)
-		log_debug("the holder of the old memory is gone already");
-	slots_close(vm.cpr_state->shim[0].holder_fd);
-}
-
-static void reap_holders(void)
-{
-	for (int i = 0; i < 2; i++)
-		while (vm.journal->holder[i] > 0 && waitpid(vm.journal->holder[i], NULL, __WALL) < 0 && errno == EINTR)
-			;
-}
-
-/*
- * Memory that is to be locked is so while the guest runs already, since the kernel goes through all of it; and when the
- * old program's, which was locked as well, is gone.
- */
-static void lock_memory(void)
-{
-	if (!ram_lock_is_due())
-		return;
-	reap_holders();
-	int rc = ram_lock();
-	if (rc)
-		reasons_note(&warnings, "the memory could not be locked (mem-lock): %s", strerror(-rc));
-}
-
-static void tidy_up(void)
-{
-	char error[QMP_ERROR_MAX], links[PATH_MAX + 32];
-
-	deadline = qmp_in_ms(30000);
-	monitors_hand_over(&warnings);
-	qmp_do(&qmp_private, "query-status", NULL, deadline,
-	       error); /* a round through every loop: none polls a decoy now */
-	close_leftovers();
-	moved_release();
-	nbddisks_release(vm.cpr_state);
-	awaited_release();
-	ramblocks_release(vm.cpr_state);
-	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
-		slots_close(vm.cpr_state->fdset[i].fd);
-	rollback_release_stderr();
-	stdout_release();
-	qmp_call_on_main(restore_signals, NULL, deadline);
-	guard_set_role(SHIM_VMM);
-	/* With late-block-activate on, an ordinary migration to this VM would leave its images alone. */
-	set_capabilities(false, error);
-	migparams_restore(vm.cpr_state->vm[0].capabilities, vm.cpr_state->vm[0].parameters, deadline, &warnings);
-	if (vm.daemonized && chdir("/"))
-		log_warn("the working directory could not be set back to /");
-	if (vm.journal->attempt > 1) {
-		/* The way back's own pins go on; those of the failed one were never taken. */
-		pins_adopt(vm.cpr_state);
-	} else {
-		for (uint32_t i = 0; i < vm.cpr_state->pin_count; i++)
-			if (vm.cpr_state->pin[i].kind != CPR_PIN_IMAGE)
-				slots_close(vm.cpr_state->pin[i].fd);
-		pins_take();
-	}
-	snprintf(links, sizeof(links), "%s", control_links_dir());
-	if (links[0] && vm.journal->attempt == 1)
-		pins_remove_links(links);
-	free(vm.entities);
-	vm.entities = entities_query(deadline);
-	vm.started_seq = table_next_seq();
-	lock_memory();
 }
 
 /* All that can be tried: without the device state, or with it; nobody has called for this QEMU. */
@@ -497,13 +388,13 @@ void successor_bring_up(void)
 	if (!way_back)
 		rollback_disarm();
 	fault_at("tidy");
-	release_holder();
-	tidy_up();
+	tidy_release_holder();
+	tidy_up(&warnings);
 	json_t *result = result_after_exec(&warnings);
 	reasons_free(&warnings);
 	service_refuse_late();
 	control_finish(vm.cpr_state->shim[0].requester_fd, result);
-	reap_holders();
+	tidy_reap_holders();
 	slots_close(vm.cpr_state->stream[0].fd);
 	slots_close(vm.cpr_state->binary[way_back ? 1 : 0].fd);
 	slots_close(settings.state_fd);

@@ -97,7 +97,7 @@ row() {
 
 KILLED='was killed, or ended before it could go back'
 # Whatever meets it first.
-NO_MEMORY='called abort|signal|could not take over|Cannot allocate memory|did not answer'
+NO_MEMORY='called abort|signal|could not take over|no room to run|Cannot allocate memory|did not answer'
 
 @test "while the old QEMU has the guest: freeze, stop, save, hand over, exec" {
 	begin
@@ -202,6 +202,8 @@ NO_MEMORY='called abort|signal|could not take over|Cannot allocate memory|did no
 	row cont:segv 'signal 11'
 	row cont:kill "$KILLED" failed moves
 	row cont:hang 'was not ready to run the guest in time'
+	row cont:fds 'no room to run the guest: Too many open files'
+	row cont:memory 'no room to run the guest: Cannot allocate memory'
 	# One packet each may have been read by the QEMU that was given up.
 	finish 6
 }
