@@ -16,6 +16,8 @@
 
 /* The longest line taken: query-qmp-schema is never asked for, so a few MiB hold any answer. */
 #define LINE_MAX_BYTES (32u << 20)
+/* How long QEMU may take from SHUTDOWN to the end of its monitors; one that stays (-no-shutdown) answers after that. */
+#define ENDING_MS 5000
 
 struct qmp qmp_private = { .fd = -1 };
 
@@ -96,6 +98,8 @@ static void note_event(struct qmp *q, const json_t *message)
 		q->resumed = true;
 	else if (!strcmp(event, "RESET"))
 		q->reset = true;
+	else if (!strcmp(event, "SHUTDOWN"))
+		q->ending = true;
 	else if (!strcmp(event, "MIGRATION"))
 		snprintf(q->migration, sizeof(q->migration), "%s", json_string_value(json_object_get(data, "status")));
 }
@@ -178,6 +182,23 @@ static json_t *fail(char error[QMP_ERROR_MAX], const char *name, int rc)
 	return NULL;
 }
 
+/*
+ * A command that comes in while QEMU ends its dispatcher of commands makes it wait for ever, instead of exiting
+ * (monitor/monitor.c:monitor_cleanup): it is marked as busy again when it is gone.
+ */
+static int let_it_end(struct qmp *q)
+{
+	uint64_t until = qmp_in_ms(ENDING_MS);
+	int rc = 0;
+
+	qmp_drain(q);
+	while (q->ending && !rc)
+		rc = qmp_wait_event(q, until);
+	if (rc == -ETIMEDOUT)
+		q->ending = false;
+	return q->ending ? rc : 0;
+}
+
 /**
  * qmp_command() - send a command and wait for its answer
  * @q:		 the client
@@ -191,7 +212,12 @@ static json_t *fail(char error[QMP_ERROR_MAX], const char *name, int rc)
 json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
 	unsigned int id = ++q->next_id;
-	int rc = send_command(q, name, arguments, id, deadline_ns);
+	int rc = let_it_end(q);
+
+	if (rc)
+		json_decref(arguments);
+	else
+		rc = send_command(q, name, arguments, id, deadline_ns);
 
 	q->unanswered = false;
 

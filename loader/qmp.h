@@ -23,6 +23,7 @@
  * @line_len:	bytes of the line last given out, still in @buf
  * @next_id:	of the next command
  * @resumed, @reset: such an event has come since qmp_forget_events()
+ * @ending:	QEMU has said that the VM is shut down: it may be about to exit
  * @unanswered:	the last command got no answer; it may yet be carried out
  * @migration:	status of the last MIGRATION event since then, or ""
  */
@@ -35,6 +36,7 @@ struct qmp {
 	unsigned int next_id;
 	bool resumed;
 	bool reset;
+	bool ending;
 	bool unanswered;
 	char migration[32];
 };
