@@ -13,6 +13,7 @@
 #include "columns.h"
 #include "ctl.h"
 #include "jget.h"
+#include "standing.h"
 #include "text.h"
 #include "vm.h"
 
@@ -31,7 +32,7 @@ static int set_text(json_t *row, const char *key, const char *text)
 }
 
 /* One VM's row, which is also what --json prints. Return: NULL where memory is short. */
-static json_t *describe(const struct vm *vm, const json_t *answer, int answer_err)
+static json_t *describe(const struct vm *vm, const json_t *answer, const char *note)
 {
 	const json_t *data = json_object_get(answer, "data");
 	const json_t *outdated = json_object_get(data, "outdated");
@@ -52,7 +53,7 @@ static json_t *describe(const struct vm *vm, const json_t *answer, int answer_er
 	err = set_text(row, "binary", *exe ? exe : NULL);
 	err |= set_text(row, "name", jget_text_or(data, "name", NULL));
 	err |= set_text(row, "version", jget_text_or(data, "version", NULL));
-	err |= set_text(row, "note", answer_err ? client_strerror(answer_err) : NULL);
+	err |= set_text(row, "note", note);
 	if (deleted || json_is_boolean(outdated))
 		err |= json_object_set_new(row, "outdated", json_boolean(deleted || json_is_true(outdated)));
 	else
@@ -63,6 +64,16 @@ static json_t *describe(const struct vm *vm, const json_t *answer, int answer_er
 	return NULL;
 }
 
+/* A guardian has no VM, but may have a guest. */
+static int add_standing(json_t *rows, const struct vm *vm)
+{
+	char text[4096];
+
+	if (standing_read(vm->pid, &vm->id, text, sizeof(text)))
+		return 0;
+	return json_array_append_new(rows, describe(vm, NULL, text)) ? -ENOMEM : 0;
+}
+
 /* Return: 0 also where the process is no VM; negative errno where memory is short. */
 static int add_process(json_t *rows, pid_t pid, const char *rundir)
 {
@@ -70,8 +81,11 @@ static int add_process(json_t *rows, pid_t pid, const char *rundir)
 	struct vm vm;
 	int err;
 
+	err = vm_find(pid, &vm);
+	if (err == -ENOENT)
+		return add_standing(rows, &vm);
 	/* a process that may not be looked into is none that the caller may see */
-	if (vm_find(pid, &vm))
+	if (err)
 		return 0;
 	if (vm.table_err) {
 		vm_close(&vm);
@@ -79,7 +93,8 @@ static int add_process(json_t *rows, pid_t pid, const char *rundir)
 	}
 	err = client_query(&vm, rundir, "status", &answer);
 	/* one that has ended meanwhile is left out */
-	err = vm_gone(&vm, 0) ? 0 : json_array_append_new(rows, describe(&vm, answer, err));
+	err = vm_gone(&vm, 0) ? 0
+			      : json_array_append_new(rows, describe(&vm, answer, err ? client_strerror(err) : NULL));
 	json_decref(answer);
 	vm_close(&vm);
 	return err ? -ENOMEM : 0;

@@ -12,6 +12,7 @@
 #include "ctl.h"
 #include "jget.h"
 #include "result.h"
+#include "standing.h"
 #include "text.h"
 #include "vm.h"
 
@@ -23,8 +24,18 @@
 #define DEATH_MS      3000
 #define LATE_DEATH_MS 200
 
-static void print_progress(const json_t *line)
+static bool talks;
+/* The process that has the guest for as long as it stands still, by its own word; or 0. */
+static json_int_t guardian;
+
+static void take_progress(const json_t *line)
 {
+	const json_t *pid = json_object_get(line, "guardian");
+
+	if (pid)
+		guardian = json_integer_value(pid);
+	if (!talks)
+		return;
 	text_print(stderr, jget_text(line, "stage"));
 	fputs(": ", stderr);
 	text_print(stderr, jget_text_or(line, "text", ""));
@@ -58,9 +69,24 @@ static json_t *make_request(const struct options *opts)
 	return NULL;
 }
 
+/* Says it where the guest is not lost, though its process is. */
+static bool stands_still(void)
+{
+	char text[4096];
+	struct vm vm;
+
+	if (guardian <= 0 || guardian > INT_MAX || vm_find((pid_t)guardian, &vm) != -ENOENT ||
+	    standing_read((pid_t)guardian, &vm.id, text, sizeof(text)))
+		return false;
+	text_error("process %d: %s", (int)guardian, text);
+	return true;
+}
+
 /* There is no result; the kernel knows at least whether there still is a process. */
 static int explain(const struct vm *vm, int err)
 {
+	if (stands_still())
+		return CTL_NO;
 	if (vm_gone(vm, err == -ECONNRESET ? DEATH_MS : 0)) {
 		text_error("process %d is gone without a result: the guest is lost", vm->pid);
 		return CTL_LOST;
@@ -129,12 +155,12 @@ static int report(const struct vm *vm, const struct options *opts, const json_t 
  */
 int cmd_update(const struct options *opts)
 {
-	bool talk = (opts->seen & OPT_VERBOSE) || isatty(STDERR_FILENO);
 	int seconds = (opts->timeout ? opts->timeout : WAIT_DEFAULT_S) + WAIT_MARGIN_S;
 	json_t *request, *result;
 	struct vm vm;
 	int err, code;
 
+	talks = (opts->seen & OPT_VERBOSE) || isatty(STDERR_FILENO);
 	request = make_request(opts);
 	if (!request)
 		return CTL_NO;
@@ -142,7 +168,7 @@ int cmd_update(const struct options *opts)
 		json_decref(request);
 		return CTL_NO;
 	}
-	err = client_ask(&vm, opts->rundir, request, seconds * 1000, talk ? print_progress : NULL, &result);
+	err = client_ask(&vm, opts->rundir, request, seconds * 1000, take_progress, &result);
 	json_decref(request);
 	if (err) {
 		code = explain(&vm, err);

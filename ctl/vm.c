@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "standing.h"
 #include "text.h"
 #include "vmtable.h"
 
@@ -76,6 +78,7 @@ int vm_find(pid_t pid, struct vm *ret_vm)
 int vm_open(pid_t pid, struct vm *ret_vm)
 {
 	int err = vm_find(pid, ret_vm);
+	char text[4096];
 
 	switch (err) {
 	case 0:
@@ -87,7 +90,9 @@ int vm_open(pid_t pid, struct vm *ret_vm)
 		text_error("process %d (%s) belongs to another user", pid, ret_vm->id.comm);
 		break;
 	case -ENOENT:
-		text_error("process %d (%s) is not a VM under the shim", pid, ret_vm->id.comm);
+		if (standing_read(pid, &ret_vm->id, text, sizeof(text)))
+			snprintf(text, sizeof(text), "it is not a VM under the shim");
+		text_error("process %d (%s): %s", pid, ret_vm->id.comm, text);
 		break;
 	default:
 		text_error("cannot look at process %d: %s", pid, strerror(-err));

@@ -27,9 +27,11 @@
 #include "control.h"
 #include "fault.h"
 #include "first.h"
+#include "guardian.h"
 #include "looks.h"
 #include "made.h"
 #include "nbddisks.h"
+#include "newpid.h"
 #include "optvalue.h"
 #include "parcel.h"
 #include "partners.h"
@@ -274,32 +276,20 @@ static void open_journal(const struct cprstate *state)
 		real(_exit)(1);
 	}
 	/* The guardian's is the way back, however far the new program had come. */
-	vm.journal->attempt = vm.journal->guardian || vm.journal->attempt ? 2 : 1;
+	bool way_back = vm.journal->guardian || vm.journal->attempt;
+	vm.journal->attempt = way_back ? 2 : 1;
+	vm.journal->tries += way_back;
 	fault_at("entry");
 	vm_mark(JOURNAL_STARTED);
 }
 
-/* The guest's process has died, and this one has been its guardian: whatever bears the old process id gets the new one. */
-static void move_to_this_process(void)
-{
-	char links[PATH_MAX];
-
-	snprintf(links, sizeof(links), "%s", control_links_dir());
-	control_move();
-	if (vm.binary.module_dir[0] && !strcmp(vm.binary.module_dir, links) && !rename(links, control_links_dir())) {
-		snprintf(vm.binary.module_dir, sizeof(vm.binary.module_dir), "%s", control_links_dir());
-		snprintf(vm.binary.firmware_dir, sizeof(vm.binary.firmware_dir), "%s", control_links_dir());
-	}
-	log_warn("%s: the guest goes on as process %d", vm.journal->reason, (int)getpid());
-}
-
-/* From here on a failure leads back, where this is not the way back already. */
+/* From here on a failure leads back; on the way back already, to its guardian. */
 static void arm(const struct cprstate *state, int state_fd)
 {
 	service_catch_signal();
 	first_lifecycle();
 	stdout_hold();
-	if (vm.journal->attempt > 1)
+	if (vm.journal->attempt > 1 && !guardian_lives())
 		return;
 	rollback_capture_stderr();
 	int rc = rollback_arm(state, state_fd);
@@ -472,10 +462,10 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	fault_at("adopt");
 	int rc = adopt_records(state, way_back);
 	if (rc)
-		rollback_now("the new program could not take over: %s", strerror(-rc));
+		rollback_now("the %s program could not take over: %s", rollback_which(), strerror(-rc));
 	control_adopt(state->shim[0].control_fd, state->shim[0].socket_path, state->shim[0].requester_fd);
 	if (vm.journal->guardian)
-		move_to_this_process();
+		newpid_take(state);
 	size_t own, shown;
 	if (!program_find_args(exec_argv, &own, &shown))
 		rollback_now("the command did not give QEMU its own arguments, unchanged and last");
@@ -483,11 +473,11 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	if (!rc)
 		rc = adopt_more(state);
 	if (rc)
-		rollback_now("the new program could not take over: %s", strerror(-rc));
+		rollback_now("the %s program could not take over: %s", rollback_which(), strerror(-rc));
 	looks_restore(exec_argv, shown);
 	char **argv = prepare_main(state);
 	if (!argv)
-		rollback_now("the new program could not take over: no memory");
+		rollback_now("the %s program could not take over: no memory", rollback_which());
 	service_start();
 	fault_at("start"); /* its deadline is watched from here on */
 	return argv;

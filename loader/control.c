@@ -94,11 +94,28 @@ void control_adopt(int fd, const char *socket_path, int waiting)
 	snprintf(path, sizeof(path), "%s", socket_path);
 }
 
-/** control_move() - the VM has another process id by now: listen under that */
-void control_move(void)
+/* What lies in the socket's directory. */
+static void beside(char *ret, size_t size, pid_t pid, const char *suffix)
 {
+	const char *slash = strrchr(path, '/');
+
+	snprintf(ret, size, "%.*s/%d%s", slash ? (int)(slash - path) : 0, path, (int)pid, suffix);
+}
+
+/**
+ * control_move() - the VM has another process id by now: listen under that
+ * @from: what it had
+ */
+void control_move(pid_t from)
+{
+	char old[sizeof(path) + 16];
+
 	slots_close(listener);
-	control_remove();
+	if (path[0]) {
+		beside(old, sizeof(old), from, ".sock");
+		real(unlink)(old);
+	}
+	path[0] = '\0';
 	control_open();
 }
 
@@ -114,15 +131,19 @@ const char *control_path(void)
 	return path;
 }
 
-/** control_links_dir() - a directory of this VM's own beside its socket, which may not exist; "" without a run directory */
-const char *control_links_dir(void)
+/**
+ * control_links_dir() - a directory of a VM's own beside its socket, which may not exist
+ * @pid: its process
+ *
+ * Return: the path, which the next call writes over; "" without a run directory.
+ */
+const char *control_links_dir(pid_t pid)
 {
 	static char dir[sizeof(path) + 16];
-	size_t len = strlen(path);
 
-	if (len < 5)
-		return "";
-	snprintf(dir, sizeof(dir), "%.*s.files", (int)len - 5, path);
+	dir[0] = '\0';
+	if (path[0])
+		beside(dir, sizeof(dir), pid, ".files");
 	return dir;
 }
 

@@ -125,6 +125,7 @@ static void set_held(const struct execution *e)
 			if (vm_is_standard(fd))
 				add(&held, fd);
 		add(&held, e->guardian.leader);
+		add(&held, log_descriptor());
 	}
 	add(&held, e->holder_wait);
 }

@@ -199,9 +199,10 @@ bool fault_at(const char *stage)
 {
 	char kind[KIND_MAX], name[64];
 
-	if (!settings.fault || (vm.journal && vm.journal->attempt > 1))
+	if (!settings.fault)
 		return false;
-	snprintf(name, sizeof(name), "%s%s", guard_rehearses() ? "rehearsal-" : "", stage);
+	const char *when = guard_rehearses() ? "rehearsal-" : vm.journal && vm.journal->attempt > 1 ? "back-" : "";
+	snprintf(name, sizeof(name), "%s%s", when, stage);
 	if (!find(name, kind))
 		return false;
 	log_warn("CPRSHIM_FAULT: %s at %s", kind, name);

@@ -4,7 +4,7 @@
  *
  * CPRSHIM_FAULT, read when the VM is started, is a list of STAGE:KIND with commas between them, or @FILE: that file's text is
  * the list, and is looked at anew each time. STAGE:KIND@N is for the update that has N before it; STAGE alone is STAGE:fail.
- * On the way back to the old binary nothing breaks. Without CPRSHIM_FAULT each question costs one comparison.
+ * Without CPRSHIM_FAULT each question costs one comparison.
  *
  * Stages of the running QEMU, which know the kinds fail and wait:
  *   check probe rehearse flush	what is looked at and done while the guest runs; fail is not known there
@@ -29,6 +29,7 @@
  * In a rehearsal each stage is called "rehearsal-STAGE"; it has two more:
  *   view	the devices' state is about to come
  *   scribble	it has been loaded; fail: the guest's memory is written over, as that QEMU sees it
+ * On the way back to the old binary those from adopt on are called "back-STAGE".
  * From ram on a kind happens on the main thread, whatever thread asks.
  *
  * Kinds:

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 #include "../shim/guard.h"
 #include "../shim/inspect.h"
@@ -94,7 +95,7 @@ static void exiting(const char *how, int status)
 	rollback_on_exit(how, status);
 	control_ended();
 	if (control_path()[0])
-		pins_remove_links(control_links_dir());
+		pins_remove_links(control_links_dir(getpid()));
 	control_remove();
 }
 

@@ -2,7 +2,8 @@
 /*
  * guardian.c - bring the guest back where its process has died; see guardian.h.
  *
- * All of it runs in the helper, whose thread pointer is that of the program that was replaced: system calls only.
+ * But for guardian_lives() it runs in the helper, whose thread pointer is that of the program that was replaced: system calls
+ * only.
  */
 #include "guardian.h"
 
@@ -11,13 +12,15 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "execute.h"
+#include "plaintext.h"
+#include "revive.h"
 #include "vm.h"
 
 #define LOOK_S 1
@@ -55,7 +58,7 @@ static const char *what_is_stuck(const struct guardian *g)
 	if (g->leader < 0 || vm.journal->committed)
 		return NULL;
 	if (m[JOURNAL_EXEC] > m[JOURNAL_STARTED])
-		return clock_now() > limit ? "the new program did not come to the shim's code in time" : NULL;
+		return clock_now() > limit ? "the program did not come to the shim's code in time" : NULL;
 	if (vm.journal->attempt == 1 && clock_now() > limit + GRACE_NS)
 		return "the new program did not go back in time";
 	return NULL;
@@ -69,47 +72,48 @@ static bool is_dead(const struct guardian *g)
 	return syscall(SYS_ppoll, &watch, 1, &now, NULL, 0) == 1;
 }
 
-/* Until the pipe's other end is closed, by a process that has the guest or is gone. */
-static void wait_for_end(const struct execution *e)
+/*
+ * Until the pipe's other end is closed, by a process that has the guest or is gone.
+ *
+ * Return: false where the guest was given up.
+ */
+static bool wait_for_end(const struct execution *e)
 {
-	struct pollfd watch = { .fd = e->holder_wait, .events = POLLIN };
+	const struct guardian *g = &e->guardian;
 
 	for (;;) {
+		struct pollfd watch[] = { { .fd = e->holder_wait, .events = POLLIN },
+					  { .fd = g->ending, .events = POLLIN } };
 		struct timespec look = { .tv_sec = LOOK_S };
 		uint64_t before = clock_now();
 
-		if (syscall(SYS_ppoll, &watch, 1, &look, NULL, 0) == 1 || is_dead(&e->guardian))
-			return;
+		syscall(SYS_ppoll, watch, 2, &look, NULL, 0);
+		if (watch[0].revents || is_dead(g))
+			return true;
+		if (watch[1].revents)
+			return false;
 		uint64_t took = clock_now() - before;
-		if (took > FROZEN_NS || is_stopped(&e->guardian))
+		if (took > FROZEN_NS || is_stopped(g))
 			stood_still += took;
-		const char *why = what_is_stuck(&e->guardian);
+		const char *why = what_is_stuck(g);
 		if (why) {
-			if (!vm.journal->reason[0])
-				strcpy(vm.journal->reason, why);
-			syscall(SYS_pidfd_send_signal, e->guardian.leader, SIGKILL, NULL, 0);
+			char *to = vm.journal->guardian ? vm.journal->trouble : vm.journal->reason;
+
+			if (!to[0])
+				plaintext_add(to, JOURNAL_REASON, why);
+			syscall(SYS_pidfd_send_signal, g->leader, SIGKILL, NULL, 0);
 		}
 	}
 }
 
-static void bring_back(struct execution *e)
+/* What it held open must be free: locks on images, names of sockets. */
+static void wait_for_death(const struct guardian *g)
 {
-	static const char why[] = "the new QEMU's process was killed, or ended before it could go back";
-	static const char lost[] = "cprshim: the old QEMU could not be started again: the guest is lost\n";
+	while (!is_dead(g)) {
+		struct pollfd watch = { .fd = g->leader, .events = POLLIN };
 
-	if (!vm.journal->reason[0])
-		memcpy(vm.journal->reason, why, sizeof(why));
-	vm.journal->guardian = (int32_t)syscall(SYS_getpid);
-	/* The state names the pipe; nothing else may come to stand under its number. */
-	syscall(SYS_dup3, e->holder_wait, e->holder_pipe, 0);
-	/* Where a command was to come between, they were to close with its exec. */
-	for (size_t i = 0; i < e->keep.count; i++)
-		syscall(SYS_fcntl, e->keep.fd[i], F_SETFD, 0);
-	for (size_t i = 0; i < e->vhost_count; i++)
-		vhost_release(&e->vhost[i]);
-	vm_mark(JOURNAL_EXEC);
-	start_exec(&e->guardian.back);
-	syscall(SYS_write, STDERR_FILENO, lost, sizeof(lost) - 1);
+		syscall(SYS_ppoll, &watch, 1, NULL, NULL, 0);
+	}
 }
 
 /**
@@ -120,15 +124,36 @@ static void bring_back(struct execution *e)
  */
 void guardian_watch(struct execution *e)
 {
-	wait_for_end(e);
+	bool goes_on = wait_for_end(e);
+
 	if (e->guardian.back.fd < 0 || vm.journal->committed)
 		return;
-	/* What it held open must be free: locks on images, names of sockets. */
-	while (!is_dead(&e->guardian)) {
-		struct pollfd watch = { .fd = e->guardian.leader, .events = POLLIN };
-
-		syscall(SYS_ppoll, &watch, 1, NULL, NULL, 0);
-	}
+	wait_for_death(&e->guardian);
+	if (vm.journal->committed)
+		return;
+	revive_begin(e);
+	do {
+		goes_on = revive(e) && wait_for_end(e);
+		if (goes_on && !vm.journal->committed)
+			wait_for_death(&e->guardian);
+	} while (goes_on && !vm.journal->committed);
 	if (!vm.journal->committed)
-		bring_back(e);
+		revive_give_up(e);
+}
+
+/**
+ * guardian_lives() - in a program that was exec'd for an update: would the guardian begin anew where this one ends?
+ *
+ * Async-signal-safe.
+ */
+bool guardian_lives(void)
+{
+	pid_t pid = vm.journal->holder[0];
+	siginfo_t info = { .si_pid = 0 };
+
+	if (pid <= 0)
+		return false;
+	/* It is this process's parent where it has started it, else its child. */
+	return getppid() == pid ||
+	       (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && !info.si_pid);
 }

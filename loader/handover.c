@@ -323,6 +323,7 @@ static int set_guardian(struct handover *h)
 	if (leader < 0)
 		return -errno;
 	g->leader = slots_move(leader);
+	g->requester = h->requester;
 	g->limit = (uint64_t)h->timeout_s * 1000000000;
 	snprintf(g->stat, sizeof(g->stat), "/proc/%d/stat", (int)getpid());
 	return g->leader < 0 ? g->leader : program_make(&g->back, &h->back, h->variable);

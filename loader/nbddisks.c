@@ -19,6 +19,7 @@
 #include "address.h"
 #include "nbdpeer.h"
 #include "qmp.h"
+#include "vm.h"
 
 #define ANSWER_MS 3000
 
@@ -143,7 +144,9 @@ int nbddisks_adopt(const struct cprstate *state)
 			.heard = rec->heard.data,
 			.heard_len = rec->heard.len,
 		};
-		int rc = nbd_adopt((const struct sockaddr *)rec->addr.data, rec->addr.len, rec->fd, &words);
+		/* One that died on its way back may have had a request under way there. */
+		int fd = vm.journal->tries > 1 ? -1 : rec->fd;
+		int rc = nbd_adopt((const struct sockaddr *)rec->addr.data, rec->addr.len, fd, &words);
 
 		if (rc)
 			return rc;

@@ -141,8 +141,10 @@ json_t *result_after_exec(const struct reasons *warnings)
 		json_object_set_new(result, "blockers", reasons_blockers(&reasons));
 		reasons_free(&reasons);
 	}
-	if (vm.journal->guardian)
+	if (vm.journal->guardian) {
 		json_object_set_new(result, "pid", json_integer(getpid()));
+		log_warn("the guest goes on as process %d", (int)getpid());
+	}
 	add_notes(result, warnings);
 	add_blackout(result, updated);
 	remember(result);

@@ -20,11 +20,12 @@
 #include "../shim/table.h"
 #include "carried.h"
 #include "execute.h"
+#include "plaintext.h"
 #include "program.h"
 #include "stdout.h"
 #include "vm.h"
 
-static struct execution back;
+static struct execution back = { .holder_pipe = -1, .holder_wait = -1 };
 /* One step decides between the way back and the commit, whichever thread is first. */
 enum { UNARMED, ARMED, GOING, COMMITTED };
 static atomic_int phase = UNARMED;
@@ -98,27 +99,29 @@ void rollback_release_stderr(void)
 	stderr_real = slots_close(stderr_real);
 }
 
-static void append(char *to, size_t size, const char *text)
+static bool is_way_back(void)
 {
-	size_t used = strlen(to), len = strlen(text);
+	return vm.journal->attempt > 1;
+}
 
-	if (used + len >= size)
-		len = size - used - 1;
-	memcpy(to + used, text, len);
-	to[used + len] = '\0';
+/** rollback_which() - "new" or "old": which QEMU this is, for sentences about it */
+const char *rollback_which(void)
+{
+	return is_way_back() ? "old" : "new";
 }
 
 /* Writes the reason and puts stderr back. Async-signal-safe. */
 static void note(const char *what)
 {
+	char *reason = is_way_back() ? vm.journal->trouble : vm.journal->reason;
 	char last[512];
 
 	flush_stderr(last, sizeof(last));
-	vm.journal->reason[0] = '\0';
-	append(vm.journal->reason, sizeof(vm.journal->reason), what);
+	reason[0] = '\0';
+	plaintext_add(reason, JOURNAL_REASON, what);
 	if (last[0]) {
-		append(vm.journal->reason, sizeof(vm.journal->reason), ": ");
-		append(vm.journal->reason, sizeof(vm.journal->reason), last);
+		plaintext_add(reason, JOURNAL_REASON, ": ");
+		plaintext_add(reason, JOURNAL_REASON, last);
 	}
 	if (stderr_real >= 0)
 		real(dup2)(stderr_real, STDERR_FILENO);
@@ -130,6 +133,9 @@ static bool begin(void)
 {
 	int was = ARMED;
 
+	/* A way back that nobody would begin anew: there is nowhere else to go. */
+	if (atomic_load(&phase) == ARMED && is_way_back() && !guardian_lives())
+		return false;
 	if (atomic_compare_exchange_strong(&phase, &was, GOING))
 		return true;
 	while (was == GOING)
@@ -139,22 +145,26 @@ static bool begin(void)
 
 static void give_up(void)
 {
-	static const char text[] = "cprshim: the old QEMU could not be started again: the guest is lost\n";
+	const char *why = strerrordesc_np(errno);
+	const char *then = guardian_lives() ? "\n" : ": the guest is lost\n";
+	char text[256] = "cprshim: the old QEMU could not be started again: ";
 
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+	plaintext_add(text, sizeof(text), why ? why : "");
+	plaintext_add(text, sizeof(text), then);
+	if (write(STDERR_FILENO, text, strlen(text)) < 0)
 		errno = 0;
 	real(_exit)(1);
 }
 
 static void exec_on_this_thread(void)
 {
-	/* There is a QEMU that runs the guest all the while. */
-	if (guard_rehearses())
+	/* There is a QEMU that runs the guest all the while, or a guardian that starts this one again. */
+	if (guard_rehearses() || is_way_back())
 		real(_exit)(1);
 	if (syscall(SYS_gettid) == syscall(SYS_getpid)) {
 		execute_here(&back);
 	} else {
-		execute(&back);
+		errno = -execute(&back);
 	}
 	give_up();
 }
@@ -166,7 +176,8 @@ void rollback_on_exit(const char *how, int status)
 
 	if (!begin())
 		return;
-	snprintf(what, sizeof(what), "the new QEMU called %s(%d) before it ran the guest", how, status);
+	snprintf(what, sizeof(what), "the %s QEMU called %s(%d) before it ran the guest", rollback_which(), how,
+		 status);
 	note(what);
 	exec_on_this_thread();
 }
@@ -189,7 +200,7 @@ void rollback_now(const char *format, ...)
 
 static void on_fatal(int signal)
 {
-	char what[64] = "the new QEMU was ended by signal 00";
+	char what[64] = "the ";
 
 	if (!begin()) {
 		struct sigaction act = { .sa_handler = SIG_DFL };
@@ -198,8 +209,10 @@ static void on_fatal(int signal)
 		sigaction(signal, &act, NULL);
 		return;
 	}
-	what[strlen(what) - 2] = (char)('0' + signal / 10);
-	what[strlen(what) - 1] = (char)('0' + signal % 10);
+	plaintext_add(what, sizeof(what), rollback_which());
+	plaintext_add(what, sizeof(what), " QEMU was ended by signal ");
+	plaintext_add(what, sizeof(what), signal < 10 ? "0" : "");
+	plaintext_add_number(what, sizeof(what), (uint64_t)signal);
 	note(what);
 	exec_on_this_thread();
 }
@@ -249,13 +262,14 @@ static int prepare_back(const struct cprstate *state, int state_fd)
  * @state:    the CPR state
  * @state_fd: its memfd
  *
- * Before main(), so that nothing needs to be allocated later.
+ * Before main(), so that nothing needs to be allocated later. Where this is the way back already, what fails ends the
+ * program with its reason noted, and the guardian begins anew.
  *
  * Return: 0 or a negative errno.
  */
 int rollback_arm(const struct cprstate *state, int state_fd)
 {
-	int rc = guard_rehearses() ? 0 : prepare_back(state, state_fd);
+	int rc = guard_rehearses() || is_way_back() ? 0 : prepare_back(state, state_fd);
 
 	if (rc)
 		return rc;

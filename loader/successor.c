@@ -11,15 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../shim/awaited.h"
 #include "../shim/guard.h"
 #include "../shim/log.h"
-#include "../shim/nbd.h"
 #include "../shim/preserved.h"
 #include "../shim/ram.h"
 #include "../shim/real.h"
@@ -55,6 +54,8 @@
 /* What QEMU may need at once when the guest runs: the stacks of two threads. */
 #define ROOM ((size_t)16 << 20)
 
+/* How long the old QEMU has at least to take the guest back, once it is up. */
+#define WAY_BACK_S 60
 /* How long QEMU may take to say how it is after a command that went wrong. */
 #define STATUS_MS 5000
 /* How long another process may hold an image locked before the old QEMU is given the guest back. */
@@ -65,9 +66,14 @@
 static uint64_t deadline;
 static struct reasons warnings = REASONS_INIT;
 
+/* On the way back one that is too short for this machine would be so at each try. */
 static void start_clock(void)
 {
-	deadline = clock_now() + (uint64_t)vm.cpr_state->vm[0].timeout_s * 1000000000;
+	uint64_t s = vm.cpr_state->vm[0].timeout_s;
+
+	if (vm.journal->attempt > 1 && s < WAY_BACK_S)
+		s = WAY_BACK_S;
+	deadline = clock_now() + s * 1000000000;
 }
 
 /*
@@ -201,16 +207,25 @@ static int match_ram(ram_matcher *match, char error[QMP_ERROR_MAX])
 	return rc;
 }
 
+/* On the way back QEMU may have to wait for a disk's server, however long that takes. */
+static void wait_without_limit(void)
+{
+	struct pollfd greeting = { .fd = qmp_private.fd, .events = POLLIN };
+
+	if (!poll(&greeting, 1, clock_left_ms(deadline)))
+		log_error("the old QEMU has not come up in time: the guest stands still until it has");
+	deadline = UINT64_MAX;
+}
+
 /* QEMU waits for the device state, and is what the state says that it must be. */
 static int come_up(char error[QMP_ERROR_MAX])
 {
-	/* On the way back QEMU may have to wait for a disk's server, however long that takes. */
-	bool may_wait = nbd_was_adopted() || awaited_any();
+	bool may_wait = vm.journal->attempt > 1;
 
 	if (may_wait)
-		deadline = UINT64_MAX;
+		wait_without_limit();
 	if (qmp_handshake(&qmp_private, deadline)) {
-		snprintf(error, QMP_ERROR_MAX, "the new QEMU did not %s",
+		snprintf(error, QMP_ERROR_MAX, "the %s QEMU did not %s", rollback_which(),
 			 clock_now() > deadline ? "come up in time" : "answer");
 		return -ETIMEDOUT;
 	}
@@ -312,7 +327,7 @@ static int commit(char error[QMP_ERROR_MAX])
 
 	/* A QEMU that hangs would not answer "cont" either, and then nobody knew whether there is a way back. */
 	if (clock_now() > deadline) {
-		snprintf(error, QMP_ERROR_MAX, "the new QEMU was not ready to run the guest in time");
+		snprintf(error, QMP_ERROR_MAX, "the %s QEMU was not ready to run the guest in time", rollback_which());
 		return -ETIMEDOUT;
 	}
 	if (has_room(error))
@@ -381,12 +396,11 @@ void successor_bring_up(void)
 		rc = commit(error);
 	if (rc) {
 		rollback_now("%s", error);
-		/* On the way back there is nowhere else to go: QEMU stays as it is, stopped, for its operator. */
+		/* On a way back that has no guardian there is nowhere else to go: QEMU stays as it is, for its operator. */
 		log_error("the old QEMU did not take the guest back: %s", error);
 		return;
 	}
-	if (!way_back)
-		rollback_disarm();
+	rollback_disarm();
 	fault_at("tidy");
 	tidy_release_holder();
 	tidy_up(&warnings);

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "../shim/moved.h"
 #include "../shim/preserved.h"
 #include "../shim/ram.h"
+#include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../shim/table.h"
 #include "control.h"
@@ -80,9 +83,24 @@ void tidy_release_holder(void)
 	slots_close(vm.cpr_state->shim[0].holder_fd);
 }
 
+/* The guardian that has started this program is its parent. */
+static void wait_for_guardian(void)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, vm.journal->holder[0], 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	/* Its number is its own for as long as it is that. */
+	if (pidfd >= 0 && getppid() == vm.journal->holder[0])
+		poll(&end, 1, TIDY_MS);
+	if (pidfd >= 0)
+		real(close)(pidfd);
+}
+
 /** tidy_reap_holders() - wait until the old programs' memory is gone */
 void tidy_reap_holders(void)
 {
+	if (vm.journal->guardian)
+		wait_for_guardian();
 	for (int i = 0; i < 2; i++)
 		while (vm.journal->holder[i] > 0 && waitpid(vm.journal->holder[i], NULL, __WALL) < 0 && errno == EINTR)
 			;
@@ -111,6 +129,9 @@ void tidy_up(struct reasons *warnings)
 	char error[QMP_ERROR_MAX], links[PATH_MAX + 32];
 	uint64_t deadline = qmp_in_ms(TIDY_MS);
 
+	if (vm.journal->tries > 1)
+		reasons_note(warnings, "the old QEMU was started %u times until it ran the guest; the log says why",
+			     vm.journal->tries);
 	monitors_hand_over(warnings);
 	qmp_do(&qmp_private, "query-status", NULL, deadline,
 	       error); /* a round through every loop: none polls a decoy now */
@@ -139,7 +160,7 @@ void tidy_up(struct reasons *warnings)
 				slots_close(vm.cpr_state->pin[i].fd);
 		pins_take();
 	}
-	snprintf(links, sizeof(links), "%s", control_links_dir());
+	snprintf(links, sizeof(links), "%s", control_links_dir(getpid()));
 	if (links[0] && vm.journal->attempt == 1)
 		pins_remove_links(links);
 	free(vm.entities);

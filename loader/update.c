@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../shim/log.h"
 #include "../shim/moved.h"
@@ -134,7 +135,7 @@ static void check_binary(struct attempt *a)
 static void check_way_back(struct attempt *a)
 {
 	struct reasons about = REASONS_INIT;
-	int rc = pins_prepare_way_back(control_links_dir(), &a->h.back);
+	int rc = pins_prepare_way_back(control_links_dir(getpid()), &a->h.back);
 
 	if (rc) {
 		reasons_add(&a->reasons, BLOCKER_WAY_BACK,

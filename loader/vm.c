@@ -101,7 +101,7 @@ int vm_map_journal(int fd)
 int vm_new_journal(void)
 {
 	static const uint64_t magic = JOURNAL_MAGIC;
-	int fd = slots_memfd("cprshim-journal");
+	int fd = slots_memfd(JOURNAL_MEMFD);
 
 	if (fd < 0)
 		return fd;

@@ -31,12 +31,6 @@ int awaited_add(const struct sockaddr *addr, socklen_t len)
 	return 0;
 }
 
-/** awaited_any() - is there one that QEMU may have to wait for? */
-bool awaited_any(void)
-{
-	return count > 0;
-}
-
 /** awaited_release() - the way back is over */
 void awaited_release(void)
 {

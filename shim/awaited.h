@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 int awaited_add(const struct sockaddr *addr, socklen_t len);
-bool awaited_any(void);
 void awaited_release(void);
 int awaited_connect(int fd, const struct sockaddr *addr, socklen_t len);
 

@@ -282,12 +282,6 @@ int nbd_adopt(const struct sockaddr *addr, socklen_t addr_len, int fd, const str
 	return 0;
 }
 
-/** nbd_was_adopted() - is there one that QEMU may have to wait for? */
-bool nbd_was_adopted(void)
-{
-	return kept_count > 0;
-}
-
 /** nbd_release() - the way back is over */
 void nbd_release(void)
 {

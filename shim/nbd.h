@@ -43,7 +43,6 @@ void nbd_set_spare(int fd, bool spare);
 bool nbd_is_spare(int fd);
 
 int nbd_adopt(const struct sockaddr *addr, socklen_t addr_len, int fd, const struct nbd_words *words);
-bool nbd_was_adopted(void);
 void nbd_release(void);
 bool nbd_return_to(int fd, const struct sockaddr *addr, socklen_t len);
 

@@ -13,6 +13,7 @@
 
 #define JOURNAL_MAGIC  UINT64_C(0x2e4c414e52554f4a) /* "JOURNAL." */
 #define JOURNAL_REASON 2048
+#define JOURNAL_MEMFD  "cprshim-journal"
 
 /* Moments of an update; each phase runs from one to the next. */
 enum journal_moment {
@@ -36,10 +37,13 @@ struct journal {
 	 * Processes that hold the last programs' memory (loader/execute.h), by attempt: 0 before it, 1 on the way back.
 	 */
 	int32_t holder[2];
-	int32_t guardian; /* process that has taken over from one that died (loader/guardian.h), or 0 */
+	int32_t guardian; /* process that was started in place of one that died (loader/revive.h), or 0 */
 	int32_t back_pipe; /* descriptor besides those of the state, on the way back; its end lets the failed program go */
 	uint64_t moment[JOURNAL_MOMENTS]; /* CLOCK_MONOTONIC, nanoseconds; of the way back once that has begun */
 	char reason[JOURNAL_REASON];	  /* why it went back */
+	char trouble[JOURNAL_REASON];	  /* why the last way back ended before it ran the guest, or "" */
+	uint32_t tries;			  /* ways back begun so far */
+	int32_t names[2]; /* processes whose number socket and links have borne since, the last one second; or 0 */
 };
 
 #endif
