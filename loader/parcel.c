@@ -118,6 +118,15 @@ static int take_message(int parcel, const int *numbers, size_t count)
 	return 0;
 }
 
+/* The way back has nothing under its number, or a pipe (execute_pipe()), which was made when it was free again. */
+static bool is_parcel(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_SEQPACKET;
+}
+
 /**
  * parcel_take() - in the successor: everything gets its number back
  * @wanted: the execution's list, as the state gives it
@@ -134,7 +143,7 @@ int parcel_take(const struct execution *wanted, int parcel, const int direct[2])
 	size_t n = list(wanted, parcel, direct, fds);
 	int rc = 0;
 
-	if (real(fcntl)(parcel, F_GETFD) < 0)
+	if (!is_parcel(parcel))
 		return 0;
 	for (size_t at = 0; !rc && at < n; at += MESSAGE_FDS)
 		rc = take_message(parcel, fds + at, n - at < MESSAGE_FDS ? n - at : MESSAGE_FDS);
