@@ -5,6 +5,9 @@
  *
  * In a program that is no VMM, and in a QEMU that runs no guest, nothing is done at all. Nothing here has an effect
  * that others can see (thread, socket, path): QEMU may yet fork for -daemonize.
+ *
+ * There may be two of these libraries in a program: the one that an exec was given and the one of /etc/ld.so.preload, which
+ * was upgraded meanwhile. The first that comes here has the VM; the hooks of the other pass straight through.
  */
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -22,6 +25,7 @@ static int (*program_main)(int, char **, char **);
 /* A successor that returns from main() without having run the guest has given up like any that calls exit(). */
 static int main_and_exit(int argc, char **argv, char **envp)
 {
+	settings_give_way(false);
 	exit(program_main(argc, argv, envp));
 }
 
@@ -40,6 +44,8 @@ SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 	char **envp = argv + argc + 1;
 	char **vmm_argv = NULL;
 
+	if (settings_another_is_active())
+		return real(__libc_start_main)(main, argc, argv, init, fini, rtld_fini, stack_end);
 	program_main = main;
 	start_note_main((const void *)main);
 	settings_read(envp);
@@ -57,5 +63,6 @@ SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 	}
 	if (!vmm_argv)
 		return real(__libc_start_main)(main, argc, argv, init, fini, rtld_fini, stack_end);
+	settings_give_way(true);
 	return real(__libc_start_main)(main_and_exit, count(vmm_argv), vmm_argv, init, fini, rtld_fini, stack_end);
 }

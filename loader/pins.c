@@ -72,6 +72,19 @@ bool pins_is_module(const char *path)
 	return len > 6 && !strncmp(path + len - 6, "/qemu/", 6);
 }
 
+/* Is this loaded file our own? */
+static bool is_own(const struct dl_phdr_info *info)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+
+		if (info->dlpi_phdr[i].p_type == PT_LOAD && (uintptr_t)is_own >= start &&
+		    (uintptr_t)is_own < start + info->dlpi_phdr[i].p_memsz)
+			return true;
+	}
+	return false;
+}
+
 static int add_library(struct dl_phdr_info *info, size_t size, void *opaque)
 {
 	const char *path = info->dlpi_name;
@@ -79,7 +92,7 @@ static int add_library(struct dl_phdr_info *info, size_t size, void *opaque)
 	(void)size;
 	(void)opaque;
 	/* The main program has no name, the vDSO no path; we are held by vm.library_fd. */
-	if (path && path[0] == '/' && !is_glibc(base_name(path)) && strcmp(path, vm.own_path) != 0 &&
+	if (path && path[0] == '/' && !is_glibc(base_name(path)) && !is_own(info) &&
 	    strncmp(path, "/proc/self/fd/", 14) != 0 && !pins_is_module(path))
 		add(CPR_PIN_LIBRARY, base_name(path), path);
 	return 0;
@@ -96,16 +109,10 @@ static int find_own(struct dl_phdr_info *info, size_t size, void *opaque)
 	struct own *own = opaque;
 
 	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-
-		if (info->dlpi_phdr[i].p_type != PT_LOAD || (uintptr_t)find_own < start ||
-		    (uintptr_t)find_own >= start + info->dlpi_phdr[i].p_memsz)
-			continue;
-		own->found = (size_t)snprintf(own->path, own->size, "%s", info->dlpi_name) < own->size;
-		return 1;
-	}
-	return 0;
+	if (!is_own(info))
+		return 0;
+	own->found = (size_t)snprintf(own->path, own->size, "%s", info->dlpi_name) < own->size;
+	return 1;
 }
 
 /** pins_own_path() - path that this library was loaded from. Return: false where it is not known. */

@@ -21,14 +21,19 @@
 #include "../state/elffile.h"
 #include "clock.h"
 #include "guestcpu.h"
+#include "library.h"
 #include "needs.h"
 #include "pins.h"
 #include "qmp.h"
 #include "refused.h"
 
 #define PROBE_MS 15000
-/* "cprshim PID ADDED", where ADDED is the number of arguments that follow or -1, QEMU's path, and these; zeroes between. */
-#define ANSWER	     "cprshim %d %d"
+/*
+ * "cprshim PID ADDED VERSION COMPAT", where ADDED is the number of arguments that follow or -1; the library's path, QEMU's
+ * path, and these arguments; zeroes between. Another version of this library reads it, too.
+ */
+#define ANSWER	     "cprshim %d %d %u %u"
+#define ANSWER_PARTS 4
 #define ANSWER_BYTES 32768
 /* Numbers that no shell takes for its own: those below 10 are its scripts', from 10 on it looks for a free one. */
 #define CHILD_FIRST   30
@@ -62,6 +67,8 @@ static bool may_run(char *const argv[], bool passed_on, size_t own)
 static void write_answer(int fd, char *const argv[])
 {
 	static char text[ANSWER_BYTES];
+	struct cprstate_versions ours = cprstate_versions();
+	char library[PATH_MAX] = "";
 	struct vm_binary self;
 	size_t own = 0, len;
 	bool passed_on = start_ends_in(argv, (char *const *)probe_args, &own);
@@ -69,7 +76,10 @@ static void write_answer(int fd, char *const argv[])
 	if (start_open_self(&self))
 		self.path[0] = self.module_dir[0] = '\0';
 	settings_use_modules(settings_modules(self.module_dir));
-	len = 1 + (size_t)snprintf(text, sizeof(text), ANSWER, (int)getpid(), passed_on ? (int)own - 1 : -1);
+	pins_own_path(library, sizeof(library));
+	len = 1 + (size_t)snprintf(text, sizeof(text), ANSWER, (int)getpid(), passed_on ? (int)own - 1 : -1,
+				   ours.version, ours.compat);
+	len += 1 + (size_t)snprintf(text + len, sizeof(text) - len, "%s", library);
 	len += 1 + (size_t)snprintf(text + len, sizeof(text) - len, "%s", self.path);
 	for (size_t i = 1; i < own && len < sizeof(text); i++)
 		len += 1 + (size_t)snprintf(text + len, sizeof(text) - len, "%s", argv[i]);
@@ -256,19 +266,25 @@ static bool shim_answered(int fd, uint64_t deadline_ns, char ret[ANSWER_BYTES + 
 {
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
 	ssize_t n = poll(&wait, 1, clock_left_ms(deadline_ns)) == 1 ? read(fd, ret, ANSWER_BYTES) : 0;
+	struct cprstate_versions theirs;
 	int pid, added;
 
 	ret[n > 0 ? n : 0] = '\0';
-	return sscanf(ret, ANSWER, &pid, &added) == 2;
+	return sscanf(ret, ANSWER, &pid, &added, &theirs.version, &theirs.compat) == ANSWER_PARTS;
 }
 
 /* What was started, where, and with which arguments? */
 static void judge_answer(struct vm_binary *binary, pid_t child, const char *text, struct reasons *reasons)
 {
+	struct cprstate_versions theirs;
 	int pid = 0, added = 0;
 	struct stat st;
 
-	if (binary->start.how != START_COMMAND || sscanf(text, ANSWER, &pid, &added) != 2)
+	if (sscanf(text, ANSWER, &pid, &added, &theirs.version, &theirs.compat) != ANSWER_PARTS)
+		return;
+	text += strlen(text) + 1;
+	library_judge(binary->path, text, theirs, reasons);
+	if (binary->start.how != START_COMMAND)
 		return;
 	if (pid != child)
 		reasons_add(reasons, BLOCKER_BINARY_OTHER_PROCESS, "%s starts QEMU in another process", binary->path);

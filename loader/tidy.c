@@ -26,6 +26,7 @@
 #include "../shim/table.h"
 #include "control.h"
 #include "entities.h"
+#include "library.h"
 #include "migparams.h"
 #include "monitors.h"
 #include "nbddisks.h"
@@ -151,6 +152,7 @@ void tidy_up(struct reasons *warnings)
 	migparams_restore(vm.cpr_state->vm[0].capabilities, vm.cpr_state->vm[0].parameters, deadline, warnings);
 	if (vm.daemonized && chdir("/"))
 		log_warn("the working directory could not be set back to /");
+	library_hold(warnings);
 	if (vm.journal->attempt > 1) {
 		/* The way back's own pins go on; those of the failed one were never taken. */
 		pins_adopt(vm.cpr_state);

@@ -19,6 +19,7 @@
 #define TIMEOUT_DEFAULT_S 60
 #define TIMEOUT_MAX_S	  86400
 #define LIBRARY_NAME	  "libcprshim.so"
+#define ACTIVE		  "CPRSHIM_ACTIVE"
 
 struct settings settings = {
 	.method = "auto",
@@ -144,6 +145,25 @@ int settings_hide(const char *own_path, char *const original[], const char *modu
 	unsetenv("CPRSHIM_PROBE");
 	settings_use_modules(module_dir);
 	return rc ? -ENOMEM : 0;
+}
+
+/** settings_another_is_active() - has another copy of this library, loaded before this one, taken the program? */
+bool settings_another_is_active(void)
+{
+	return parse_number(env_find(environ, ACTIVE), 1, INT_MAX, 0) == getpid();
+}
+
+/**
+ * settings_give_way() - have a copy of this library that is loaded behind this one stand aside
+ * @wanted: false: it has, and nobody needs to know any more
+ */
+void settings_give_way(bool wanted)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (wanted ? setenv(ACTIVE, pid, 1) : unsetenv(ACTIVE))
+		log_warn("another libcprshim.so in this program may get in the way of this one: no memory");
 }
 
 /** settings_modules() - where QEMU is told to load its modules from, or what else @otherwise says */

@@ -52,6 +52,8 @@ extern struct settings settings;
 
 void settings_read(char *const envp[]);
 int settings_hide(const char *own_path, char *const original[], const char *module_dir);
+bool settings_another_is_active(void);
+void settings_give_way(bool wanted);
 const char *settings_modules(const char *otherwise);
 void settings_use_modules(const char *module_dir);
 char **settings_started_in(char *const original[]);

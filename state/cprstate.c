@@ -166,11 +166,24 @@ static int decode_record(struct cprstate *ret, struct codec_reader *r, const cha
 	return flags & CPRSTATE_REQUIRED ? -EPROTONOSUPPORT : 0;
 }
 
+/** cprstate_versions() - what this library writes and reads */
+struct cprstate_versions cprstate_versions(void)
+{
+	return (struct cprstate_versions){ .version = CPRSTATE_VERSION, .compat = CPRSTATE_COMPAT };
+}
+
+/** cprstate_understood() - does one library take a state that another has written? */
+bool cprstate_understood(struct cprstate_versions reader, struct cprstate_versions writer)
+{
+	return writer.compat <= reader.version && writer.version >= reader.compat;
+}
+
 static int decode_header(struct codec_reader *r, size_t len, uint32_t *ret_records, const char **ret_why)
 {
 	uint64_t magic = codec_get_u64(r);
-	uint32_t version = codec_get_u32(r);
-	uint32_t compat = codec_get_u32(r);
+	struct cprstate_versions writer = { .version = codec_get_u32(r) };
+
+	writer.compat = codec_get_u32(r);
 	uint64_t length = codec_get_u64(r);
 	uint32_t records = codec_get_u32(r);
 	uint32_t crc = codec_get_u32(r);
@@ -180,7 +193,7 @@ static int decode_header(struct codec_reader *r, size_t len, uint32_t *ret_recor
 	if (r->failed || magic != CPRSTATE_MAGIC)
 		return -EBADMSG;
 	*ret_why = "its version is not known";
-	if (compat > CPRSTATE_VERSION || version < CPRSTATE_COMPAT)
+	if (!cprstate_understood(cprstate_versions(), writer))
 		return -EPROTONOSUPPORT;
 	*ret_why = "its length is not what its header says";
 	if (length != len || len > CPRSTATE_MAX)

@@ -20,6 +20,16 @@
 /* Flag of a record: a reader that does not know the type must refuse the state. */
 #define CPRSTATE_REQUIRED 1u
 
+/**
+ * struct cprstate_versions - of a library: what it writes, and what it reads
+ * @version: of the states that it writes; it reads those whose compat is no higher
+ * @compat:  the oldest version whose readers understand what it writes, and the oldest that it reads
+ */
+struct cprstate_versions {
+	uint32_t version;
+	uint32_t compat;
+};
+
 #define CPR_BINARY_OLD 0u /* the way back */
 #define CPR_BINARY_NEW 1u
 
@@ -88,6 +98,8 @@ struct cprstate {
 
 void cprstate_begin(struct codec_writer *w, uint8_t *buf, size_t size);
 int cprstate_end(struct codec_writer *w);
+struct cprstate_versions cprstate_versions(void);
+bool cprstate_understood(struct cprstate_versions reader, struct cprstate_versions writer);
 int cprstate_decode(struct cprstate *ret, const uint8_t *buf, size_t len, const char **ret_why);
 
 #endif
