@@ -334,7 +334,7 @@ SHIM_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		if (done)
 			return done;
 	}
-	ssize_t n = real(sendmsg)(fd, msg, flags);
+	ssize_t n = tpm_keeps_together(fd) ? tpm_send_whole(fd, msg, flags) : real(sendmsg)(fd, msg, flags);
 
 	if (n > 0 && has_session(fd) && guard_enter()) {
 		int saved = errno;

@@ -16,6 +16,20 @@
 static const uint8_t set_datafd[] = { 0, 0, 0, 0x10 };
 static const uint8_t success[] = { 0, 0, 0, 0 };
 
+/*
+ * CMD_SET_STATEBLOB's head: command, flags, type, and the length of what follows in another message
+ * (backends/tpm/tpm_emulator.c:tpm_emulator_set_state_blob).
+ */
+static const uint8_t set_stateblob[] = { 0, 0, 0, 0x0d };
+#define HEAD_BYTES 16
+
+/* A head that waits for its body, on QEMU's main thread. */
+static struct {
+	int fd;
+	uint8_t bytes[HEAD_BYTES];
+	size_t len;
+} head = { .fd = -1 };
+
 int tpm_awaiting = -1;
 
 /* The last socketpair that this thread made: QEMU sends its second end right after it has made it. */
@@ -86,4 +100,50 @@ ssize_t tpm_answer(struct msghdr *msg)
 	msg->msg_flags = 0;
 	__atomic_store_n(&tpm_awaiting, -1, __ATOMIC_RELEASE);
 	return (ssize_t)len;
+}
+
+/** tpm_keeps_together() - is this a control channel on which a successor's messages go by tpm_send_whole()? */
+bool tpm_keeps_together(int fd)
+{
+	return guard_role() == SHIM_SUCCESSOR && session_protocol(fd) == SESSION_TPM;
+}
+
+static bool is_head(const struct msghdr *msg)
+{
+	return msg->msg_iovlen == 1 && !msg->msg_controllen && msg->msg_iov[0].iov_len == HEAD_BYTES &&
+	       !memcmp(msg->msg_iov[0].iov_base, set_stateblob, sizeof(set_stateblob));
+}
+
+/**
+ * tpm_send_whole() - for the hook of sendmsg(), where tpm_keeps_together()
+ * @fd:	   the control channel
+ * @msg:   the message
+ * @flags: as sendmsg's
+ *
+ * Return: as sendmsg's, with errno; a head is kept until its body comes.
+ */
+ssize_t tpm_send_whole(int fd, const struct msghdr *msg, int flags)
+{
+	if (head.fd != fd && is_head(msg)) {
+		memcpy(head.bytes, msg->msg_iov[0].iov_base, HEAD_BYTES);
+		head.len = HEAD_BYTES;
+		head.fd = fd;
+		return HEAD_BYTES;
+	}
+	if (head.fd != fd || msg->msg_iovlen != 1)
+		return real(sendmsg)(fd, msg, flags);
+	struct iovec both[] = { { .iov_base = head.bytes, .iov_len = head.len }, msg->msg_iov[0] };
+	struct msghdr whole = { .msg_iov = both, .msg_iovlen = 2 };
+	ssize_t n = real(sendmsg)(fd, &whole, flags);
+	size_t sent = n < 0 ? 0 : (size_t)n < head.len ? (size_t)n : head.len;
+
+	head.len -= sent;
+	memmove(head.bytes, head.bytes + sent, head.len);
+	if (!head.len)
+		head.fd = -1;
+	if (n > (ssize_t)sent)
+		return n - (ssize_t)sent;
+	/* Nothing of the body has gone. */
+	errno = n < 0 ? errno : EAGAIN;
+	return -1;
 }

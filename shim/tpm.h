@@ -8,7 +8,8 @@
  * successor gets the preserved control channel when it connects, and when it sends the end of a new data channel it is
  * given the preserved one instead, with the answer that swtpm gave to the first. All else goes to swtpm itself: a
  * successor sets the TPM's state when it loads its devices, as after any migration, and that is the state in which the
- * TPM stands there.
+ * TPM stands there. Each part of it goes in two messages, a head and a body, and swtpm ends where one does not follow the
+ * other: a successor that ended in between would leave no TPM to the old QEMU. So they are sent as one.
  */
 #ifndef CPRSHIM_SHIM_TPM_H
 #define CPRSHIM_SHIM_TPM_H
@@ -27,5 +28,7 @@ void tpm_note_pair(const int fds[2]);
 bool tpm_is_channel(const struct msghdr *msg);
 ssize_t tpm_send_channel(int fd, const struct msghdr *msg, int flags);
 ssize_t tpm_answer(struct msghdr *msg);
+bool tpm_keeps_together(int fd);
+ssize_t tpm_send_whole(int fd, const struct msghdr *msg, int flags);
 
 #endif

@@ -321,7 +321,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	stop_serial_client
 }
 
-# CMD_GET_CAPABILITY, the question what TPM it is, CMD_INIT
+# CMD_GET_CAPABILITY, the question what TPM it is, CMD_INIT, CMD_SET_STATEBLOB
 @test "TPM: a new QEMU that ends between a command to the TPM and its answer leaves nothing that the old one would read" {
 	local command
 
@@ -329,7 +329,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	export TPM_DEATH=$VM_DIR/death
 	start_swtpm --terminate
 	boot_with_tpm tpm-crb
-	for command in 1 data 2; do
+	for command in 1 data 2 d; do
 		echo "$command" >"$TPM_DEATH"
 		fails update_vm new
 		jq -e '.outcome == "failed" and (.reasons[0] | test("_exit.3."))' <<<"$UPDATE_RESULT"
