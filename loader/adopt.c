@@ -410,6 +410,8 @@ static int adopt_records(struct cprstate *state, bool way_back)
 		rc = adopt_descriptors(state);
 	if (!rc)
 		rc = adopt_fdsets(state);
+	if (!rc && guard_rehearses())
+		rc = partners_rehearse();
 	if (!rc && way_back)
 		rc = partners_settle(state);
 	if (!rc && way_back)

@@ -26,6 +26,7 @@
 #include "../shim/preserved.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
+#include "../shim/tpmstand.h"
 #include "../shim/tpmsync.h"
 #include "argv.h"
 #include "optvalue.h"
@@ -298,6 +299,34 @@ static int channel_of(size_t control)
 		if (preserved_at(i)->kind == FDKIND_SOCKETPAIR && preserved_at(i)->parent == (int)control)
 			return preserved_at(i)->fd;
 	return -1;
+}
+
+/**
+ * partners_rehearse() - in a rehearsal, before main(): a stand-in for each, which the real one sees nothing of
+ *
+ * Return: 0 or a negative errno.
+ */
+int partners_rehearse(void)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < preserved_count(); i++)
+		if (preserved_at(i)->protocol == SESSION_TPM)
+			rc = tpmstand_start(preserved_at(i)->fd, channel_of(i));
+	return rc;
+}
+
+/**
+ * partners_rehearsable() - is there one for the other half that this descriptor leads to?
+ * @fd:	      descriptor of a connection, for which partners_plan() has set @partner
+ * @ret_name: what it is
+ */
+bool partners_rehearsable(int fd, const char **ret_name)
+{
+	bool is_tpm = session_protocol(fd) == SESSION_TPM;
+
+	*ret_name = is_tpm ? "a TPM emulator" : "a vhost-user back end";
+	return is_tpm;
 }
 
 /**

@@ -9,6 +9,7 @@
 #define CPRSHIM_LOADER_PARTNERS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../state/cprstate.h"
@@ -17,6 +18,8 @@
 
 void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers);
 int partners_check_rings(const struct plan *plan, uint64_t deadline_ns, struct reasons *reasons);
+int partners_rehearse(void);
+bool partners_rehearsable(int fd, const char **ret_name);
 int partners_settle(const struct cprstate *state);
 
 #endif

@@ -17,10 +17,19 @@
 #include "carried.h"
 #include "child.h"
 #include "ondisk.h"
+#include "partners.h"
 #include "qmp.h"
 #include "standstill.h"
 
 #define PREPARE_MS 10000
+
+static bool has_stand_in(const struct planned *p, const char **ret_name)
+{
+	if (p->partner)
+		return partners_rehearsable(p->it.fd, ret_name);
+	return (p->it.kind != FDKIND_VHOST || p->action != PLAN_PRESERVE) &&
+	       (p->it.kind != FDKIND_CONNECTION || p->action != PLAN_CLOSE || nbd_is_spare(p->it.fd));
+}
 
 /**
  * rehearsal_possible() - can this VM's successor be brought up beside it?
@@ -29,17 +38,17 @@
  * @size:    of @ret_why
  *
  * A back end in another process that QEMU talks to as it comes up serves one QEMU at a time, as does a vhost device that is
- * handed over.
+ * handed over. Where something can stand for it (loader/partners.h), nothing stands against it.
  */
 bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct planned *p = &plan->fds[i];
+		const char *what = "a back end";
 
-		if (p->partner || (p->it.kind == FDKIND_VHOST && p->action == PLAN_PRESERVE) ||
-		    (p->it.kind == FDKIND_CONNECTION && p->action == PLAN_CLOSE && !nbd_is_spare(p->it.fd))) {
-			snprintf(ret_why, size, "descriptor %d (%s) leads to a back end that serves one QEMU at a time",
-				 p->it.fd, fdkind_text(p->it.kind));
+		if (!has_stand_in(p, &what)) {
+			snprintf(ret_why, size, "descriptor %d (%s) leads to %s that serves one QEMU at a time",
+				 p->it.fd, fdkind_text(p->it.kind), what);
 			return false;
 		}
 	}
@@ -180,8 +189,14 @@ json_t *rehearsal_json(const struct measured *m, const struct plan *plan)
 	       *result = json_pack("{s:s, s:f}", "kind", full ? "full" : "first", "startup_ms", m->startup);
 	int carried = 0;
 
-	for (size_t i = 0; i < plan->count; i++)
-		carried += carried_is(&plan->fds[i], plan);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct planned *p = &plan->fds[i];
+		const char *what;
+
+		carried += carried_is(p, plan);
+		if (p->partner && partners_rehearsable(p->it.fd, &what))
+			json_array_append_new(not_done, json_sprintf("talking to %s: another stood for it", what));
+	}
 	if (!full)
 		json_array_append_new(not_done, json_string("saving the devices' state, and loading it"));
 	if (carried)

@@ -62,6 +62,9 @@ refused() {
 	local warnings fds threads
 	warnings=$(guest_warnings)
 	update_vm new
+	jq -e '.warnings | any(test("^not rehearsed: .* a vhost-user back end that serves one QEMU at a time"))' <<<"$UPDATE_RESULT"
+	run -0 ctl check --rehearse "$VM_PID"
+	[[ $output = *'not rehearsed: '*'a vhost-user back end'* ]]
 	disk_goes_on
 	vm_ctl stop
 	update_vm old
@@ -307,6 +310,27 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	wait_for 5 is_gone "$SWTPM_PID"
 }
 
+@test "TPM: rehearsals, full ones too, talk to what stands for the emulator, and find what the new QEMU cannot do" {
+	local how target
+
+	start_swtpm --terminate
+	boot_with_tpm tpm-crb
+	for how in --rehearse --rehearse=full; do
+		for target in "$QEMU_NEW" "$QEMU_OLD"; do
+			run -0 --separate-stderr ctl check --json $how --binary "$target" "$VM_PID"
+			jq -e '.ok and .warnings == [] and (.rehearsal.not_rehearsed | any(test("a TPM emulator: another stood for it")))' \
+				<<<"$output"
+			tpm_is_well
+		done
+	done
+	fails update_by_ctl --command env CPRSHIM_FAULT=rehearsal-init:segv "$QEMU_NEW"
+	jq -e '.outcome == "refused" and (.reasons[0] | test("rehearsed: .*signal 11"))' <<<"$UPDATE_RESULT"
+	tpm_is_well
+	update_vm new
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	tpm_is_well
+}
+
 @test "TPM: a failed update leaves it as it was" {
 	start_swtpm --terminate
 	export CPRSHIM_FAULT=cont
@@ -331,7 +355,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	boot_with_tpm tpm-crb
 	for command in 1 data 2 d; do
 		echo "$command" >"$TPM_DEATH"
-		fails update_vm new
+		fails update_by_ctl --no-rehearse --binary "$QEMU_NEW"
 		jq -e '.outcome == "failed" and (.reasons[0] | test("_exit.3."))' <<<"$UPDATE_RESULT"
 		[ ! -e "$TPM_DEATH" ]
 		vm_runs old
