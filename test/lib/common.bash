@@ -97,10 +97,14 @@ is_gone() {
 	[ "${line%% *}" = Z ] || [ "${line%% *}" = X ]
 }
 
+# The seconds of wait_for and its like are what a quiet machine never needs; PATIENCE times as many may pass. Nothing takes
+# longer for that where all is well: a machine that is busy with other work has failed tests whose VMs were in good health.
+PATIENCE=${PATIENCE:-4}
+
 # wait_for SECONDS COMMAND...: runs the command every 20 ms until it succeeds; fails when the time is over. On a machine
-# that is slow by design, PATIENCE says how many times the seconds it may take, and WAIT_STEP how often to look.
+# that is slow by design, WAIT_STEP says how often to look.
 wait_for() {
-	local limit=$(($(date +%s%N) + $1 * ${PATIENCE:-1} * 1000000000))
+	local limit=$(($(date +%s%N) + $1 * PATIENCE * 1000000000))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -232,7 +236,7 @@ wait_for_guest() {
 	local kind
 
 	kind=$(guest_kind)
-	timeout $(($1 * ${PATIENCE:-1})) "$TOOLS/serialclient.py" ${kind:+"$kind"} --ticks 3 "$VM_SERIAL" >"$VM_DIR/boot.json" || {
+	timeout $(($1 * PATIENCE)) "$TOOLS/serialclient.py" ${kind:+"$kind"} --ticks 3 "$VM_SERIAL" >"$VM_DIR/boot.json" || {
 		echo "the guest does not count:" >&2
 		cat "$VM_DIR/boot.json" "$VM_LOG" >&2
 		return 1
