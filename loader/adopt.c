@@ -278,7 +278,8 @@ static void open_journal(const struct cprstate *state)
 	/* The guardian's is the way back, however far the new program had come. */
 	bool way_back = vm.journal->guardian || vm.journal->attempt;
 	vm.journal->attempt = way_back ? 2 : 1;
-	vm.journal->tries += way_back;
+	/* The guardian has counted its own. */
+	vm.journal->tries += way_back && !vm.journal->guardian;
 	fault_at("entry");
 	vm_mark(JOURNAL_STARTED);
 }

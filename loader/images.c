@@ -10,6 +10,10 @@
 #include "clock.h"
 #include "qmp.h"
 
+/* A lock that is held for longer than a look at an image takes is asked for less often. */
+#define HASTE_MS 2000
+#define LATER_S	 1
+
 /*
  * QEMU 10 keeps track of whether the nodes are active (migration/block-active.c), and skips the next save's part if it
  * is passed over; before that there is only the function that it calls.
@@ -60,7 +64,8 @@ bool images_can_activate(void)
  */
 int images_activate(uint64_t deadline_ns, uint64_t until_ns)
 {
-	const struct timespec pause = { .tv_nsec = IMAGES_RETRY_NS };
+	const struct timespec soon = { .tv_nsec = IMAGES_RETRY_NS }, later = { .tv_sec = LATER_S };
+	uint64_t long_ago = qmp_in_ms(HASTE_MS);
 	struct call call = find();
 
 	if (!call.tracked && !call.untracked)
@@ -73,7 +78,8 @@ int images_activate(uint64_t deadline_ns, uint64_t until_ns)
 		if (clock_now() > until_ns)
 			return -EIO;
 		call.error = NULL;
-		nanosleep(&pause, NULL);
+		/* QEMU says each time on its stderr what it could not lock. */
+		nanosleep(clock_now() < long_ago ? &soon : &later, NULL);
 	}
 }
 

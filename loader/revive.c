@@ -239,6 +239,7 @@ bool revive(struct execution *e)
 		if (pause_s && !pause_for(&e->guardian, pause_s))
 			return false;
 		tries++;
+		vm.journal->tries++;
 		vm.journal->trouble[0] = '\0';
 		vm.journal->back_pipe = 0;
 		start(e);

@@ -198,6 +198,24 @@ finish() {
 	ctl list --json | jq -e --argjson held "$(guardian)" 'all(.pid != $held)'
 }
 
+@test "not even a process for the old QEMU can be started for a while: the guardian has run into a limit" {
+	begin
+	start_update "$QEMU_NEW" entry:wait
+	come_to entry
+	local limits pid held
+	held=$(children)
+	limits=$(prlimit --pid "$VM_PID" --nofile --output SOFT --noheadings)
+	for pid in $held; do
+		prlimit --pid "$pid" --nofile=1:
+	done
+	kill -KILL "$VM_PID"
+	pass entry
+	wait_for 30 has_said 2 'the old QEMU could not be started: Too many open files'
+	prlimit --pid "$(guardian)" "--nofile=$limits:"
+	comes_back old 'the new QEMU.s process was killed' 3
+	finish
+}
+
 # make_tree: QEMU 7.2 with its module for disks on HTTP servers, in a folder of its own
 make_tree() {
 	local modules=$VM_DIR/tree/lib/x86_64-linux-gnu/qemu
