@@ -65,33 +65,51 @@ static bool is_ours(const struct cprstate *state)
 
 	if (state->rehearsal_count)
 		return state->rehearsal[0].vm_pid == (uint64_t)getppid();
+	if (state->transfer_count)
+		return state->transfer[0].vm_pid == (uint64_t)getppid();
 	return (rec->pid == (uint64_t)getpid() && vm_start_time() && rec->start_time == vm_start_time()) ||
 	       is_guardian(state);
 }
 
+static int map_state(struct cprstate *state, int fd, size_t size, const char **ret_why)
+{
+	void *map = real(mmap)(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (map == MAP_FAILED) {
+		*ret_why = strerror(errno);
+		return -errno;
+	}
+	return cprstate_decode(state, map, size, ret_why);
+}
+
+static bool is_sealed(int fd, struct stat *st)
+{
+	int seals = real(fcntl)(fd, F_GET_SEALS), wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
+
+	return seals >= 0 && (seals & wanted) == wanted && !fstat(fd, st) && st->st_size <= (off_t)CPRSTATE_MAX;
+}
+
 /**
- * accept_state() - read the CPR state that this program was exec'd with, if it is its own
- * @fd:	     descriptor of it, as the environment names it
- * @ret_why: if it is not: why
+ * accept_given() - read a CPR state that the process beside this one has sent
+ * @fd:	     descriptor of it
+ * @ret_why: if it is none: why
  *
- * Before main(). A state that is there, but not understood, ends the program.
+ * A state that is there, but not understood, ends the program.
  *
  * Return: the state, never freed, or NULL.
  */
-struct cprstate *accept_state(int fd, const char **ret_why)
+struct cprstate *accept_given(int fd, const char **ret_why)
 {
 	struct cprstate *state = calloc(1, sizeof(*state));
 	struct stat st;
-	int seals = real(fcntl)(fd, F_GET_SEALS), wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
 
 	*ret_why = "it is not a sealed memfd";
-	if (!state || seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) || st.st_size > (off_t)CPRSTATE_MAX) {
+	if (!state || !is_sealed(fd, &st)) {
 		free(state);
 		return NULL;
 	}
-	void *map = real(mmap)(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED || cprstate_decode(state, map, (size_t)st.st_size, ret_why)) {
-		end_if_state(fd, map == MAP_FAILED ? strerror(errno) : *ret_why);
+	if (map_state(state, fd, (size_t)st.st_size, ret_why)) {
+		end_if_state(fd, *ret_why);
 		free(state);
 		return NULL;
 	}
@@ -105,6 +123,22 @@ struct cprstate *accept_state(int fd, const char **ret_why)
 		free(state);
 		return NULL;
 	}
+	return state;
+}
+
+/**
+ * accept_state() - read the CPR state that this program was started with, if it is its own
+ * @fd:	     descriptor of it, as the environment names it
+ * @ret_why: if it is not: why
+ *
+ * Before main(). Otherwise as accept_given().
+ */
+struct cprstate *accept_state(int fd, const char **ret_why)
+{
+	struct cprstate *state = accept_given(fd, ret_why);
+
+	if (!state)
+		return NULL;
 	*ret_why = "it is another process's";
 	if (!is_ours(state)) {
 		free(state);

@@ -11,5 +11,6 @@
 #include "../state/cprstate.h"
 
 struct cprstate *accept_state(int fd, const char **ret_why);
+struct cprstate *accept_given(int fd, const char **ret_why);
 
 #endif

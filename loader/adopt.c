@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "../shim/fdsets.h"
@@ -21,6 +20,7 @@
 #include "../shim/tty.h"
 #include "accept.h"
 #include "argv.h"
+#include "beside.h"
 #include "carried.h"
 #include "changes.h"
 #include "cmdline.h"
@@ -156,14 +156,16 @@ static bool is_helpers_tap(const struct preserved *p)
 
 static int adopt_descriptor(const struct cpr_fd *rec)
 {
-	if (strays_made_again(rec)) {
-		slots_close(rec->fd);
-		return 0;
-	}
 	struct preserved *p = preserved_add();
 
 	if (!p || rec->addr.len > sizeof(p->addr))
 		return -E2BIG;
+	/* It keeps its place: clients tell their listeners by that. */
+	if (strays_made_again(rec)) {
+		p->taken = true;
+		slots_close(rec->fd);
+		return 0;
+	}
 	p->kind = (enum fdkind)rec->kind;
 	p->number = rec->number;
 	p->fd = rec->fd;
@@ -372,6 +374,7 @@ static char **prepare_main(const struct cprstate *state)
 		.firmware_dir = vm.binary.firmware_dir,
 		.more = more,
 		.helper_taps = helper_taps(),
+		.beside = guard_is_beside(),
 		.rehearsal = guard_rehearses(),
 	};
 	char **argv = all ? made_without(all, changes_is_removed, changes_has_value) : NULL;
@@ -451,10 +454,8 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	adopt_slots(state, state_fd);
 	adopt_vm(state);
 	guard_set_role(SHIM_SUCCESSOR);
-	if (state->rehearsal_count) {
-		guard_rehearse();
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	}
+	if (state->rehearsal_count || state->transfer_count)
+		beside_arrive(state);
 	open_journal(state);
 	bool way_back = vm.journal->attempt > 1;
 	if (way_back && vm.journal->back_pipe > 0)

@@ -10,30 +10,35 @@
 #include "argv.h"
 #include "optvalue.h"
 
-/* Options that a successor must not be given: takes = it has an argument, shows = only in a rehearsal. */
-static bool is_dropped(const char *arg, bool rehearsal, bool *takes)
+enum when { ALWAYS, BESIDE, IN_REHEARSAL };
+
+/* Options that a successor must not be given: takes = it has an argument. */
+static bool is_dropped(const char *arg, const struct cmdline_successor *what, bool *takes)
 {
 	static const struct {
 		const char *name;
 		bool takes;
-		bool shows;
+		enum when when;
 	} dropped[] = {
-		{ "S", false, false },
+		{ "S", false, ALWAYS },
 		/* What is in descriptor sets now is given as the descriptors that there are now. */
-		{ "add-fd", true, false },
-		{ "daemonize", false, false },
-		{ "incoming", true, false },
-		{ "loadvm", true, false },
-		{ "runas", true, false },
-		{ "sandbox", true, false },
+		{ "add-fd", true, ALWAYS },
+		{ "daemonize", false, ALWAYS },
+		{ "incoming", true, ALWAYS },
+		{ "loadvm", true, ALWAYS },
+		{ "runas", true, ALWAYS },
+		{ "sandbox", true, ALWAYS },
 		/* Its child waits for the death of this process, which an exec is not. */
-		{ "async-teardown", false, false },
-		{ "pidfile", true, true },
-		{ "display", true, true },
+		{ "async-teardown", false, ALWAYS },
+		/* The running process has it (loader/pidfile.h). */
+		{ "pidfile", true, BESIDE },
+		{ "display", true, IN_REHEARSAL },
 	};
 
+	enum when now = what->rehearsal ? IN_REHEARSAL : what->beside ? BESIDE : ALWAYS;
+
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
-		if (argv_is_option(arg, dropped[i].name) && (rehearsal || !dropped[i].shows)) {
+		if (argv_is_option(arg, dropped[i].name) && dropped[i].when <= now) {
 			*takes = dropped[i].takes;
 			return true;
 		}
@@ -229,7 +234,7 @@ char **cmdline_for_successor(char *const argv[], const struct cmdline_successor 
 			out[out_n++] = (char *)"-L";
 			out[out_n++] = (char *)what->firmware_dir;
 		}
-		if (i && is_dropped(argv[i], what->rehearsal, &takes)) {
+		if (i && is_dropped(argv[i], what, &takes)) {
 			i += takes ? 1 : 0;
 			continue;
 		}

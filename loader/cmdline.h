@@ -16,7 +16,8 @@
  * @readconfig: file with the private monitor
  * @firmware_dir: first directory to look for firmware in, or ""
  * @more: further arguments, ended by NULL
- * @rehearsal: nothing outside it may change or be seen
+ * @beside: another process runs the guest
+ * @rehearsal: nothing may ever be seen of it
  * @helper_taps: descriptors of the taps that bridge helpers made, oldest first, ended by -1
  */
 struct cmdline_successor {
@@ -25,6 +26,7 @@ struct cmdline_successor {
 	const char *readconfig;
 	const char *firmware_dir;
 	char *const *more;
+	bool beside;
 	bool rehearsal;
 	const int *helper_taps;
 };

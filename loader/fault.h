@@ -7,12 +7,13 @@
  * Without CPRSHIM_FAULT each question costs one comparison.
  *
  * Stages of the running QEMU, which know the kinds fail and wait:
- *   check probe rehearse flush	what is looked at and done while the guest runs; fail is not known there
+ *   check probe rehearse flush bring-up	what is looked at and done while the guest runs; fail is not known there
  *   freeze	before anything is held
  *   stop	all is held, and the guest still runs
  *   save	its devices have been saved
  *   handover	before the CPR state is written
  *   exec	right before it
+ *   give	(method transfer) right before the new QEMU gets the guest
  * Stages of the new QEMU:
  *   state	it has the CPR state; fail: it does not understand it, the one kind that is known here
  *   entry	it has come to our code, and cannot go back by itself yet; fail is not known here, nor in the next three

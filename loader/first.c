@@ -32,6 +32,7 @@
 #include "changes.h"
 #include "control.h"
 #include "fault.h"
+#include "pidfile.h"
 #include "pins.h"
 #include "rollback.h"
 #include "service.h"
@@ -97,6 +98,7 @@ static void exiting(const char *how, int status)
 	if (control_path()[0])
 		pins_remove_links(control_links_dir(getpid()));
 	control_remove();
+	pidfile_remove();
 }
 
 /** first_lifecycle() - be told of the moments in QEMU's life */

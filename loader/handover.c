@@ -161,6 +161,21 @@ void handover_begin(struct handover *h, unsigned int timeout_s)
 	h->started_ns = clock_now();
 }
 
+/** handover_begin_like() - an empty one for a successor beside the VM, of what is to be handed over as another one says */
+void handover_begin_like(struct handover *h, const struct handover *of)
+{
+	handover_begin(h, of->timeout_s);
+	h->running = of->running;
+	h->hold = of->hold;
+	h->target = of->target;
+	h->back = of->back;
+	memcpy(h->blocks, of->blocks, sizeof(h->blocks));
+	h->block_count = of->block_count;
+	h->requester = of->requester;
+	h->started_ms = of->started_ms;
+	h->started_ns = of->started_ns;
+}
+
 /**
  * handover_prepare() - write what is known while the guest still runs
  * @h:		 filled in but for what the last fields hold
@@ -253,11 +268,11 @@ static void put_shim(struct handover *h)
 		.library_fd = vm.library_fd,
 		.cwd_fd = vm.cwd_fd,
 		.journal_fd = vm.journal_fd,
-		.control_fd = h->rehearsal ? -1 : control_listener(),
+		.control_fd = h->kind == HANDOVER_REHEARSAL ? -1 : control_listener(),
 		.requester_fd = h->requester,
 		.holder_fd = h->exec.holder_pipe,
 		.own_path = vm.own_path,
-		.socket_path = h->rehearsal ? "" : control_path(),
+		.socket_path = h->kind == HANDOVER_REHEARSAL ? "" : control_path(),
 	};
 
 	cprstate_put_shim(&h->w, &rec);
@@ -266,7 +281,7 @@ static void put_shim(struct handover *h)
 /* A command's own children get nothing of what the VM has open. */
 static int put_parcel(struct handover *h)
 {
-	if (h->target.start.how != START_COMMAND)
+	if (h->target.start.how != START_COMMAND || h->kind == HANDOVER_GIVEN)
 		return 0;
 	h->parcel = parcel_make();
 	cprstate_put_parcel(&h->w, &(struct cpr_parcel){ .fd = h->parcel });
@@ -341,32 +356,42 @@ static int finish(struct handover *h)
 	if (!rc && h->parcel >= 0)
 		rc = parcel_fill(&h->exec, h->parcel, (const int[]){ vm.library_fd, h->state_fd });
 	snprintf(h->variable, sizeof(h->variable), "CPRSHIM_STATE=%d", h->state_fd);
-	return rc ? rc : program_make(&h->exec.program, &h->target, h->variable);
+	return rc || h->kind == HANDOVER_GIVEN ? rc : program_make(&h->exec.program, &h->target, h->variable);
+}
+
+/* Whose the state is, where it is not for the process that writes it. */
+static void put_kind(struct handover *h)
+{
+	if (h->kind == HANDOVER_REHEARSAL)
+		cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
+	if (h->kind == HANDOVER_TRANSFER || h->kind == HANDOVER_GIVEN)
+		cprstate_put_transfer(&h->w, &(struct cpr_transfer){ .vm_pid = (uint64_t)getpid() });
 }
 
 /**
- * handover_write_rehearsal() - write the state for a rehearsal: of all but the devices, while the guest runs
+ * handover_write_beside() - write the state for a successor beside the VM: of all but the devices, while the guest runs
  * @h:		 filled in as for handover_prepare()
+ * @f:		 what is held already
  * @plan:	 the plan
  * @deadline_ns: CLOCK_MONOTONIC
  *
  * Return: 0 or a negative errno; @h->exec is then ready but for the guardian. handover_release() ends it in any case.
  */
-int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64_t deadline_ns)
+int handover_write_beside(struct handover *h, const struct freeze *f, const struct plan *plan, uint64_t deadline_ns)
 {
-	static const struct freeze nothing_held = { .state_fd = -1 };
 	int rc = handover_prepare(h, deadline_ns);
 
 	if (!rc)
 		rc = carried_put_ram(h);
 	if (!rc)
-		rc = carried_put_fds(h, &nothing_held, plan);
+		rc = carried_put_fds(h, f, plan);
 	if (!rc)
 		rc = carried_put_fdsets(h, plan);
 	if (rc)
 		return rc;
 	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = h->channel });
-	cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
+	telnets_put(&h->w, plan);
+	put_kind(h);
 	put_shim(h);
 	return finish(h);
 }
@@ -397,7 +422,6 @@ static int check_packets(const struct plan *plan, struct reasons *reasons)
  */
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons)
 {
-	struct cpr_stream stream;
 	int rc = check_packets(plan, reasons);
 
 	if (rc)
@@ -414,14 +438,15 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 	mux_save(&h->w, plan);
 	telnets_put(&h->w, plan);
 	if (!rc)
-		rc = handover_stream(h, f->state_fd, &stream);
+		rc = handover_stream(h, f->state_fd, &h->stream);
 	if (!rc)
-		cprstate_put_stream(&h->w, &stream);
+		cprstate_put_stream(&h->w, &h->stream);
+	put_kind(h);
 	put_shim(h);
 	put_notes(h, plan);
 	if (!rc)
 		rc = finish(h);
-	if (!rc)
+	if (!rc && h->kind == HANDOVER_EXEC)
 		rc = set_guardian(h);
 	if (rc)
 		reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be written: %s", strerror(-rc));

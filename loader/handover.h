@@ -13,11 +13,18 @@
 /* RAM blocks, descriptors and members of descriptor sets (state/records.def) */
 #define HANDOVER_PARKED 1024
 
+enum handover_kind {
+	HANDOVER_EXEC,
+	HANDOVER_REHEARSAL, /* for a successor beside the VM, which is thrown away */
+	HANDOVER_TRANSFER,  /* for a successor beside the VM, which is to have it */
+	HANDOVER_GIVEN,	    /* what that successor gets when it is up: what has moved on since, and the devices */
+};
+
 /**
  * struct handover - what is known before the freeze, and what is made of it
  * @running, @hold: the guest runs; it is to be held after the update
- * @rehearsal: it is for a successor that is thrown away
- * @channel:   by which that gets the devices' state (loader/standstill.h), or -1
+ * @kind:      what it is for
+ * @channel:   by which a successor beside the VM gets the devices' state, or -1
  * @blocks, @block_count: RAM blocks
  * @target:	    the replacement
  * @back:	    how the running QEMU is started again
@@ -27,6 +34,7 @@
  * @warnings:	    so far
  * @w:		    the state being written
  * @state_fd, @stream_fd: memfds, or -1
+ * @stream:	    what is in @stream_fd
  * @variable:	    how the next program learns of the state
  * @parcel:	    what they go through a command in, or -1
  * @parked, @parked_count: numbers of ours for what is handed over without a decoy
@@ -34,7 +42,7 @@
 struct handover {
 	bool running;
 	bool hold;
-	bool rehearsal;
+	enum handover_kind kind;
 	int channel;
 	struct ramblock blocks[RAMBLOCK_MAX];
 	size_t block_count;
@@ -48,6 +56,7 @@ struct handover {
 	struct codec_writer w;
 	int state_fd;
 	int stream_fd;
+	struct cpr_stream stream;
 	int parked[HANDOVER_PARKED];
 	size_t parked_count;
 	struct execution exec;
@@ -56,8 +65,9 @@ struct handover {
 };
 
 void handover_begin(struct handover *h, unsigned int timeout_s);
+void handover_begin_like(struct handover *h, const struct handover *of);
 int handover_prepare(struct handover *h, uint64_t deadline_ns);
-int handover_write_rehearsal(struct handover *h, const struct plan *plan, uint64_t deadline_ns);
+int handover_write_beside(struct handover *h, const struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
 int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret);
 void handover_release(struct handover *h);

@@ -248,19 +248,12 @@ bool plan_has_packets(const struct planned *p)
 	return p->netdev && !getsockopt(decoy_real(p->it.fd), SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM;
 }
 
-/**
- * plan_check_version() - can this version of QEMU have what is planned?
- * @plan:    the plan
- * @version: such as "7.2.22"
- * @reasons: why not
- *
+/*
  * Since 10.2 QEMU polls by io_uring what it does not poll by GLib, and wakes up for a new file under a number only where
  * the old one becomes readable: which a packets' stream must not, with nothing there to read.
  */
-void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons)
+static void check_streams(const struct plan *plan, const char *version, struct reasons *reasons)
 {
-	if (version_number(version) < 1002)
-		return;
 	for (size_t i = 0; i < plan->count; i++)
 		for (size_t n = 0; plan->fds[i].netdev && n < plan->netdevs.count; n++) {
 			const struct netdev *netdev = &plan->netdevs.list[n];
@@ -271,6 +264,37 @@ void plan_check_version(const struct plan *plan, const char *version, struct rea
 					    "network back end %s: QEMU %s would not notice its connection",
 					    netdev->name, version);
 		}
+}
+
+/*
+ * Before 8.2 QEMU does not tell the states of several user networks apart (net/slirp.c:net_slirp_init): it loads all that
+ * it saved into one, and takes none but the first from a QEMU that does.
+ */
+static void check_user_networks(const struct plan *plan, const char *version, struct reasons *reasons)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->netdevs.count; i++)
+		count += !strcmp(plan->netdevs.list[i].type, "user");
+	if (count > 1)
+		reasons_add(reasons, BLOCKER_NETWORK_USERS, "QEMU %s mixes up the states of more than one user network",
+			    version);
+}
+
+/**
+ * plan_check_version() - can this version of QEMU have what is planned?
+ * @plan:    the plan
+ * @version: such as "7.2.22", or "" where it is not known
+ * @reasons: why not
+ */
+void plan_check_version(const struct plan *plan, const char *version, struct reasons *reasons)
+{
+	int number = version_number(version);
+
+	if (number && number < 802)
+		check_user_networks(plan, version, reasons);
+	if (number >= 1002)
+		check_streams(plan, version, reasons);
 }
 
 /* A socket that the plan closes, and that may be the one that a network back end has. */

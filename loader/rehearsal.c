@@ -3,18 +3,16 @@
 #include "rehearsal.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../shim/moved.h"
-#include "../shim/nbd.h"
-#include "../shim/real.h"
 #include "../shim/slots.h"
+#include "beside.h"
 #include "carried.h"
+#include "channel.h"
 #include "child.h"
 #include "ondisk.h"
 #include "partners.h"
@@ -22,72 +20,6 @@
 #include "standstill.h"
 
 #define PREPARE_MS 10000
-
-static bool has_stand_in(const struct planned *p, const char **ret_name)
-{
-	if (p->partner)
-		return partners_rehearsable(p->it.fd, ret_name);
-	return (p->it.kind != FDKIND_VHOST || p->action != PLAN_PRESERVE) &&
-	       (p->it.kind != FDKIND_CONNECTION || p->action != PLAN_CLOSE || nbd_is_spare(p->it.fd));
-}
-
-/**
- * rehearsal_possible() - can this VM's successor be brought up beside it?
- * @plan:    what becomes of its descriptors
- * @ret_why: if not: what stands against it, half a sentence
- * @size:    of @ret_why
- *
- * A back end in another process that QEMU talks to as it comes up serves one QEMU at a time, as does a vhost device that is
- * handed over. Where something can stand for it (loader/partners.h), nothing stands against it.
- */
-bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size)
-{
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct planned *p = &plan->fds[i];
-		const char *what = "a back end";
-
-		if (!has_stand_in(p, &what)) {
-			snprintf(ret_why, size, "descriptor %d (%s) leads to %s that serves one QEMU at a time",
-				 p->it.fd, fdkind_text(p->it.kind), what);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* What the state names stays open; all else is marked close-on-exec, or is closed by the successor as it begins. */
-static int keep(posix_spawn_file_actions_t *a, const struct fdlist *list)
-{
-	int rc = posix_spawn_file_actions_init(a);
-
-	/* A dup2 onto itself clears close-on-exec (posix_spawn_file_actions_adddup2, POSIX 2008). */
-	for (size_t i = 0; !rc && i < list->count; i++)
-		rc = posix_spawn_file_actions_adddup2(a, list->fd[i], list->fd[i]);
-	return rc;
-}
-
-static int spawn(const struct handover *h, int errors, pid_t *ret_pid)
-{
-	const struct program *program = &h->exec.program;
-	posix_spawn_file_actions_t a;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	char path[64];
-	int rc = keep(&a, execute_through(&h->exec));
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", program->fd);
-	sigemptyset(&none);
-	vm_mark(JOURNAL_EXEC);
-	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&a, errors, STDERR_FILENO) || posix_spawnattr_init(&attr) ||
-				     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK) ||
-				     posix_spawnattr_setsigmask(&attr, &none)
-			     ? ENOMEM
-			     : posix_spawn(ret_pid, program->path ? program->path : path, &a, &attr, program->argv,
-					   program->envp);
-	posix_spawn_file_actions_destroy(&a);
-	return -rc;
-}
 
 static void tell(int rc, int errors, struct reasons *reasons)
 {
@@ -129,6 +61,7 @@ static double took(const struct journal *j)
 int rehearsal_run(const struct handover *of, struct plan *plan, const struct rehearsal *how, struct measured *ret,
 		  struct reasons *reasons)
 {
+	static const struct freeze nothing_held = { .state_fd = -1 };
 	struct handover *h = calloc(1, sizeof(*h));
 	int errors = slots_memfd("cprshim-rehearsal"), rc = h && errors >= 0 ? 0 : -ENOMEM;
 	struct reasons unsaid = REASONS_INIT;
@@ -136,16 +69,11 @@ int rehearsal_run(const struct handover *of, struct plan *plan, const struct reh
 	pid_t pid = -1;
 
 	if (h) {
-		handover_begin(h, of->timeout_s);
-		h->rehearsal = true;
-		h->running = of->running;
-		h->target = of->target;
-		h->back = of->back;
-		memcpy(h->blocks, of->blocks, sizeof(h->blocks));
-		h->block_count = of->block_count;
+		handover_begin_like(h, of);
+		h->kind = HANDOVER_REHEARSAL;
 	}
 	if (!rc && how->full)
-		rc = standstill_channel(channel);
+		rc = channel_make(channel);
 	if (!rc)
 		h->channel = channel[1];
 	if (!rc)
@@ -153,9 +81,9 @@ int rehearsal_run(const struct handover *of, struct plan *plan, const struct reh
 	if (!rc)
 		rc = ondisk_hold(plan, &unsaid);
 	if (!rc)
-		rc = handover_write_rehearsal(h, plan, qmp_in_ms(PREPARE_MS));
+		rc = handover_write_beside(h, &nothing_held, plan, qmp_in_ms(PREPARE_MS));
 	if (!rc)
-		rc = spawn(h, errors, &pid);
+		rc = beside_spawn(h, errors, &pid);
 	slots_close(channel[1]);
 	/* No longer than is needed: what the running QEMU opens now is what it asks for. */
 	moved_release();
@@ -163,7 +91,7 @@ int rehearsal_run(const struct handover *of, struct plan *plan, const struct reh
 	if (!rc) {
 		struct reasons ours = REASONS_INIT;
 
-		if (how->full && standstill_is_up(channel[0], of->timeout_s))
+		if (how->full && channel_hears(channel[0], CHANNEL_UP, qmp_in_ms(of->timeout_s * 1000)))
 			standstill_try(h, plan, channel[0], pid, how->max_ms, ret, &ours);
 		int end = child_wait(pid, (int)of->timeout_s * 1000);
 

@@ -5,7 +5,7 @@
  * The new QEMU with the VM's real command line, as far as it comes without the device state: machine, devices and their
  * options, images, firmware, names and sizes of RAM blocks. It takes over the same state as a real one, with decoys
  * under every descriptor, and has memory of its own that it hardly touches. What it would write or bind leads nowhere
- * (guard_rehearses()); images are opened as for an incoming migration, unlocked and not written. So nothing outside it
+ * (guard_is_beside()); images are opened as for an incoming migration, unlocked and not written. So nothing outside it
  * changes, and the guest runs all the while. A full one loads the device state too, against a view of the guest's memory
  * (standstill.h).
  */
@@ -29,7 +29,6 @@ struct rehearsal {
 	unsigned int max_ms;
 };
 
-bool rehearsal_possible(const struct plan *plan, char *ret_why, size_t size);
 json_t *rehearsal_json(const struct measured *m, const struct plan *plan);
 int rehearsal_run(const struct handover *of, struct plan *plan, const struct rehearsal *how, struct measured *ret,
 		  struct reasons *reasons);

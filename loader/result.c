@@ -13,14 +13,20 @@
 
 #define HISTORY_KEPT 32
 
-static const struct {
+static const struct phase {
 	const char *name;
 	enum journal_moment from, to;
-} phases[] = {
+} by_exec[] = {
 	{ "stop", JOURNAL_STOPPING, JOURNAL_STOPPED }, { "save", JOURNAL_STOPPED, JOURNAL_SAVED },
 	{ "prepare", JOURNAL_SAVED, JOURNAL_EXEC },    { "exec", JOURNAL_EXEC, JOURNAL_STARTED },
 	{ "startup", JOURNAL_STARTED, JOURNAL_UP },    { "remap", JOURNAL_UP, JOURNAL_REMAPPED },
 	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
+	{ NULL },
+}, by_transfer[] = {
+	{ "stop", JOURNAL_STOPPING, JOURNAL_STOPPED }, { "save", JOURNAL_STOPPED, JOURNAL_SAVED },
+	{ "give", JOURNAL_SAVED, JOURNAL_GIVEN },      { "remap", JOURNAL_GIVEN, JOURNAL_REMAPPED },
+	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
+	{ NULL },
 };
 
 static double ms_between(uint64_t from, uint64_t to)
@@ -31,18 +37,18 @@ static double ms_between(uint64_t from, uint64_t to)
 	return (double)us / 1000;
 }
 
-static void add_blackout(json_t *result, bool with_phases)
+static void add_blackout(json_t *result, const struct phase *phases)
 {
 	const uint64_t *m = vm.journal ? vm.journal->moment : NULL;
 
 	if (!m || !m[JOURNAL_STOPPING])
 		return;
 	json_object_set_new(result, "blackout_ms", json_real(ms_between(m[JOURNAL_STOPPING], m[JOURNAL_RUNNING])));
-	if (!with_phases)
+	if (!phases)
 		return;
 	json_t *list = json_object();
-	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
-		json_object_set_new(list, phases[i].name, json_real(ms_between(m[phases[i].from], m[phases[i].to])));
+	for (; phases->name; phases++)
+		json_object_set_new(list, phases->name, json_real(ms_between(m[phases->from], m[phases->to])));
 	json_object_set_new(result, "phases", list);
 }
 
@@ -51,10 +57,10 @@ static json_t *side(const char *path, const char *version)
 	return json_pack("{s:s, s:s}", "binary", path, "version", version);
 }
 
-static json_t *make(const char *outcome, uint64_t start_ms, uint64_t start_ns)
+static json_t *make(const char *outcome, const char *method, uint64_t start_ms, uint64_t start_ns)
 {
 	return json_pack("{s:b, s:s, s:s, s:f, s:f}", "ok", !strcmp(outcome, "updated"), "outcome", outcome, "method",
-			 "exec", "time", (double)start_ms / 1000, "duration_ms", ms_between(start_ns, clock_now()));
+			 method, "time", (double)start_ms / 1000, "duration_ms", ms_between(start_ns, clock_now()));
 }
 
 static void remember(json_t *result)
@@ -76,13 +82,13 @@ static void remember(json_t *result)
 
 static json_t *not_updated(const char *outcome, const struct result_start *start, const struct reasons *reasons)
 {
-	json_t *result = make(outcome, start->ms, start->ns);
+	json_t *result = make(outcome, start->method, start->ms, start->ns);
 
 	json_object_set_new(result, "from", side(vm.binary.path, vm.binary.version));
 	json_object_set_new(result, "to", side(start->target->path, start->target->version));
 	json_object_set_new(result, "reasons", json_copy(reasons->list));
 	json_object_set_new(result, "blockers", reasons_blockers(reasons));
-	add_blackout(result, false);
+	add_blackout(result, NULL);
 	remember(result);
 	return result;
 }
@@ -119,17 +125,19 @@ static void add_notes(json_t *result, const struct reasons *warnings)
 }
 
 /**
- * result_after_exec() - the guest runs again after an exec, in the new binary or back in the old one
+ * result_of_successor() - the guest runs again, in the new binary or back in the old one
  * @warnings: what the successor noticed
  *
  * Return: as result_refused().
  */
-json_t *result_after_exec(const struct reasons *warnings)
+json_t *result_of_successor(const struct reasons *warnings)
 {
 	const struct cpr_vm *rec = &vm.cpr_state->vm[0];
 	const struct cpr_binary *old = &vm.cpr_state->binary[0], *new = &vm.cpr_state->binary[1];
 	bool updated = vm.journal->attempt == 1;
-	json_t *result = make(updated ? "updated" : "failed", rec->started_ms, rec->started_ns);
+	bool transferred = vm.cpr_state->transfer_count;
+	json_t *result = make(updated ? "updated" : "failed", transferred ? "transfer" : "exec", rec->started_ms,
+			      rec->started_ns);
 
 	json_object_set_new(result, "from", side(old->path, old->version));
 	json_object_set_new(result, "to", side(new->path, new->version));
@@ -141,12 +149,12 @@ json_t *result_after_exec(const struct reasons *warnings)
 		json_object_set_new(result, "blockers", reasons_blockers(&reasons));
 		reasons_free(&reasons);
 	}
-	if (vm.journal->guardian) {
+	if (vm.journal->guardian || transferred)
 		json_object_set_new(result, "pid", json_integer(getpid()));
+	if (vm.journal->guardian)
 		log_warn("the guest goes on as process %d", (int)getpid());
-	}
 	add_notes(result, warnings);
-	add_blackout(result, updated);
+	add_blackout(result, !updated ? NULL : transferred ? by_transfer : by_exec);
 	remember(result);
 	return result;
 }

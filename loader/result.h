@@ -14,15 +14,17 @@
  * struct result_start - when an update began, and to what
  * @ms, @ns: by CLOCK_REALTIME and CLOCK_MONOTONIC
  * @target:  the replacement
+ * @method:  how it is done
  */
 struct result_start {
 	uint64_t ms;
 	uint64_t ns;
 	const struct vm_binary *target;
+	const char *method;
 };
 
 json_t *result_refused(const struct result_start *start, const struct reasons *reasons);
 json_t *result_failed(const struct result_start *start, const struct reasons *reasons);
-json_t *result_after_exec(const struct reasons *warnings);
+json_t *result_of_successor(const struct reasons *warnings);
 
 #endif

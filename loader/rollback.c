@@ -31,6 +31,7 @@ enum { UNARMED, ARMED, GOING, COMMITTED };
 static atomic_int phase = UNARMED;
 static int stderr_memfd = -1, stderr_real = -1;
 static struct sigaction before[65];
+static bool spawned; /* this process was not the VM's before */
 
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGXFSZ };
 
@@ -158,8 +159,8 @@ static void give_up(void)
 
 static void exec_on_this_thread(void)
 {
-	/* There is a QEMU that runs the guest all the while, or a guardian that starts this one again. */
-	if (guard_rehearses() || is_way_back())
+	/* Where it began beside the guest, the other one still has it; or a guardian starts this one again. */
+	if (spawned || is_way_back())
 		real(_exit)(1);
 	if (syscall(SYS_gettid) == syscall(SYS_getpid)) {
 		execute_here(&back);
@@ -269,7 +270,8 @@ static int prepare_back(const struct cprstate *state, int state_fd)
  */
 int rollback_arm(const struct cprstate *state, int state_fd)
 {
-	int rc = guard_rehearses() || is_way_back() ? 0 : prepare_back(state, state_fd);
+	spawned = guard_is_beside();
+	int rc = spawned || is_way_back() ? 0 : prepare_back(state, state_fd);
 
 	if (rc)
 		return rc;
@@ -285,12 +287,16 @@ int rollback_arm(const struct cprstate *state, int state_fd)
  */
 void rollback_commit(void)
 {
+	uint32_t none = JOURNAL_OPEN;
 	int was = ARMED;
 
 	atomic_compare_exchange_strong(&phase, &was, COMMITTED);
 	while (was == GOING)
 		pause();
-	vm.journal->committed = 1;
+	/* Beside the VM: it may have given us up this very moment. */
+	if (!__atomic_compare_exchange_n(&vm.journal->committed, &none, JOURNAL_COMMITTED, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		real(_exit)(1);
 }
 
 /** rollback_uncommit() - the guest is known not to have run: the way back is open again */
@@ -298,7 +304,7 @@ void rollback_uncommit(void)
 {
 	int was = COMMITTED;
 
-	vm.journal->committed = 0;
+	vm.journal->committed = JOURNAL_OPEN;
 	atomic_compare_exchange_strong(&phase, &was, ARMED);
 }
 

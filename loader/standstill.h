@@ -13,11 +13,7 @@
 #include "plan.h"
 #include "reasons.h"
 
-int standstill_channel(int ret_pair[2]);
-bool standstill_is_up(int channel, unsigned int seconds);
 bool standstill_try(struct handover *h, struct plan *plan, int channel, pid_t pid, unsigned int max_ms,
 		    struct measured *ret, struct reasons *reasons);
-int standstill_report_up(int channel, struct cpr_stream *ret_stream);
-void standstill_report_loaded(int channel);
 
 #endif

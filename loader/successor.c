@@ -26,6 +26,7 @@
 #include "../shim/slots.h"
 #include "argv.h"
 #include "changes.h"
+#include "channel.h"
 #include "chardevs.h"
 #include "clock.h"
 #include "control.h"
@@ -44,8 +45,8 @@
 #include "ringbufs.h"
 #include "rollback.h"
 #include "service.h"
-#include "standstill.h"
 #include "stdout.h"
+#include "takeover.h"
 #include "telnets.h"
 #include "threads.h"
 #include "tidy.h"
@@ -239,6 +240,16 @@ static int come_up(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
+/* Beside the guest: everything up to its devices' state. */
+static int come_up_beside(char error[QMP_ERROR_MAX])
+{
+	if (come_up(error) || match_ram(ramblocks_match, error) || wait_for_clients(error))
+		return -EIO;
+	if (vm.cpr_state->stream[0].fd >= 0)
+		wait_for_connections();
+	return 0;
+}
+
 /* From a QEMU that waits to one that has the guest. */
 static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
 {
@@ -260,7 +271,13 @@ static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
 /* Everything up to the commit mark. */
 static int prepare(char error[QMP_ERROR_MAX])
 {
-	if (come_up(error) || take_state(ramblocks_remap, error))
+	int rc = takeover_is_one() ? come_up_beside(error) : come_up(error);
+
+	if (!rc && takeover_is_one()) {
+		rc = takeover_wait(error);
+		start_clock();
+	}
+	if (rc || take_state(ramblocks_remap, error))
 		return -EIO;
 	stdout_is_up();
 	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
@@ -357,14 +374,14 @@ static void rehearse(void)
 {
 	struct cpr_stream *stream = &vm.cpr_state->stream[0];
 	char error[QMP_ERROR_MAX] = "";
-	int channel = stream->fd;
+	int channel = stream->fd, no_state;
 
-	if (come_up(error) || match_ram(ramblocks_match, error) || wait_for_clients(error))
+	if (come_up_beside(error))
 		rollback_now("%s", error);
 	if (channel < 0)
 		real(_exit)(0);
-	wait_for_connections();
-	int rc = standstill_report_up(channel, stream);
+	channel_say(channel, CHANNEL_UP);
+	int rc = channel_take(channel, stream, &no_state);
 	if (rc)
 		rollback_now("the device state did not come: %s", strerror(-rc));
 	fault_at("view");
@@ -372,7 +389,7 @@ static void rehearse(void)
 		rollback_now("%s", error);
 	if (fault_at("scribble"))
 		ramblocks_scribble(deadline);
-	standstill_report_loaded(channel);
+	channel_say(channel, CHANNEL_LOADED);
 	real(_exit)(0);
 }
 
@@ -400,11 +417,15 @@ void successor_bring_up(void)
 		log_error("the old QEMU did not take the guest back: %s", error);
 		return;
 	}
+	if (takeover_is_one())
+		takeover_done();
 	rollback_disarm();
 	fault_at("tidy");
 	tidy_release_holder();
 	tidy_up(&warnings);
-	json_t *result = result_after_exec(&warnings);
+	if (takeover_is_one())
+		takeover_settle(&warnings);
+	json_t *result = result_of_successor(&warnings);
 	reasons_free(&warnings);
 	service_refuse_late();
 	control_finish(vm.cpr_state->shim[0].requester_fd, result);

@@ -18,6 +18,7 @@
 #include "../shim/settings.h"
 #include "../shim/slots.h"
 #include "allowed.h"
+#include "beside.h"
 #include "clock.h"
 #include "control.h"
 #include "fault.h"
@@ -33,8 +34,10 @@
 #include "ramblocks.h"
 #include "refused.h"
 #include "rehearsal.h"
+#include "replacement.h"
 #include "result.h"
 #include "surroundings.h"
+#include "transfer.h"
 #include "vhosts.h"
 
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
@@ -52,6 +55,7 @@
  * @script:  the command that a script alone is
  * @room:    there is room for a second QEMU: one may be started to be tried
  * @measured: what rehearsals of it took
+ * @method:  how it is to be done
  * @about:   what the replacement has told of itself, or NULL
  * @reasons, @warnings: so far
  */
@@ -63,52 +67,34 @@ struct attempt {
 	char *script[2];
 	bool room;
 	struct measured measured;
+	const char *method;
 	json_t *about;
 	struct reasons reasons;
 	struct reasons warnings;
 };
 
-static void check_method(const struct update_request *request, struct reasons *reasons)
+/* "auto" is exec: the process id stays, and whoever watches the process sees nothing. */
+static void choose_method(struct attempt *a)
 {
-	const char *method = request->method ? request->method : settings.method;
+	const char *method = a->request->method ? a->request->method : settings.method;
 
-	if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
-		reasons_add(reasons, BLOCKER_METHOD, "the method \"%s\" is not known", method);
+	if (!strcmp(method, "transfer"))
+		a->method = "transfer";
+	else if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
+		reasons_add(&a->reasons, BLOCKER_METHOD, "the method \"%s\" is not known", method);
 }
 
-/* From here on a command is what counts, and not the file that it begins with. */
-static void use_command(struct vm_binary *target, char **argv)
+static bool is_transfer(const struct attempt *a)
 {
-	target->fd = slots_close(target->fd);
-	target->module_dir[0] = '\0';
-	target->start = (struct start){ .how = START_COMMAND, .argv = argv };
+	return !strcmp(a->method, "transfer");
 }
 
-/* The replacement's file is opened once and for all; a script or a command is found anew by its path. */
-static void find_target(struct attempt *a, struct reasons *about)
+static void check_transfer(struct attempt *a)
 {
-	const struct update_request *request = a->request;
-	struct vm_binary *target = &a->h.target;
-	char **command = request->argv ? request->argv : request->binary ? NULL : vm.configured_argv;
-	const char *path = command ? command[0] : request->binary ? request->binary : vm.configured;
+	char why[256];
 
-	if (path[0] != '/') {
-		reasons_add(about, BLOCKER_PATH_UNKNOWN, "%s is not an absolute path", path);
-		return;
-	}
-	int rc = pins_open_binary(target, path);
-	snprintf(target->path, sizeof(target->path), "%s", path);
-	if (rc) {
-		reasons_add(about, BLOCKER_BINARY_FILE, "%s cannot be opened: %s", path, strerror(-rc));
-		return;
-	}
-	allowed_file(path, about);
-	a->script[0] = (char *)path;
-	if (!command && start_is_script(target->fd))
-		command = a->script;
-	probe_file(path, target->fd, command, about);
-	if (command)
-		use_command(target, command);
+	if (is_transfer(a) && !transfer_possible(&a->plan, &a->h, why, sizeof(why)))
+		reasons_add(&a->reasons, BLOCKER_METHOD, "the guest cannot go to another process: %s", why);
 }
 
 /* The replacement: found and tried. */
@@ -116,7 +102,7 @@ static void check_binary(struct attempt *a)
 {
 	struct reasons about = REASONS_INIT;
 
-	find_target(a, &about);
+	replacement_find(a->request, &a->h.target, a->script, &about);
 	char *target = preflight_target(qmp_in_ms(STEP_MS));
 	guestcpu_check(target ? target : "", &about);
 	if (!reasons_any(&about) && a->room)
@@ -164,32 +150,6 @@ static void progress_while_running(const struct attempt *a, const char *stage, c
 	fault_at(stage);
 }
 
-static long version_number(const char *version)
-{
-	const char *dot = strchr(version, '.');
-
-	return strtol(version, NULL, 10) * 100 + (dot ? strtol(dot + 1, NULL, 10) : 0);
-}
-
-/*
- * Before 8.2 QEMU does not tell the states of several user networks apart (net/slirp.c:net_slirp_init): it loads all that
- * it saved into one, and takes none but the first from a QEMU that does.
- */
-static void check_user_networks(struct attempt *a)
-{
-	bool target_can = !*a->h.target.version || version_number(a->h.target.version) >= 802;
-	size_t count = 0;
-
-	for (size_t i = 0; i < a->plan.netdevs.count; i++)
-		count += !strcmp(a->plan.netdevs.list[i].type, "user");
-	if (count > 1 && version_number(vm.binary.version) < 802)
-		reasons_add(&a->reasons, BLOCKER_NETWORK_USERS,
-			    "QEMU %s mixes up the states of more than one user network", vm.binary.version);
-	else if (count > 1 && !target_can)
-		reasons_add(&a->reasons, BLOCKER_NETWORK_USERS,
-			    "QEMU %s cannot load the state of more than one user network", a->h.target.version);
-}
-
 static int plan_again(struct attempt *a)
 {
 	plan_free(&a->plan);
@@ -206,7 +166,7 @@ static void rehearse(struct attempt *a, const struct rehearsal *how)
 	for (int tries = 0; tries < REHEARSALS && rc == -EBADF; tries++) {
 		if (tries && plan_again(a))
 			return;
-		if (!rehearsal_possible(&a->plan, why, sizeof(why))) {
+		if (!beside_possible(&a->plan, true, why, sizeof(why))) {
 			reasons_note(&a->warnings, "not rehearsed: %s", why);
 			return;
 		}
@@ -262,11 +222,17 @@ static void check_blackout(struct attempt *a)
 	is_too_long(a, "the blackout", ms, from);
 }
 
+/* What a transfer brings up beside the guest is the one that will have it: if that fails, nothing has been touched. */
+static bool is_rehearsed(const struct attempt *a)
+{
+	return a->request->rehearse == REHEARSE_FULL || (a->request->rehearse && !is_transfer(a));
+}
+
 /* Everything that is looked at while the guest runs. */
 static void check(struct attempt *a)
 {
 	progress_while_running(a, "check", "looking for what stands against an update");
-	check_method(a->request, &a->reasons);
+	choose_method(a);
 	allowed_request(a->request, &a->reasons);
 	if (preflight_vm(&a->plan, &a->h.running, &a->reasons) == -EAGAIN)
 		return;
@@ -280,12 +246,13 @@ static void check(struct attempt *a)
 	a->room = surroundings_check(&a->reasons);
 	progress_while_running(a, "probe", "starting the replacement for a moment");
 	check_binary(a);
-	plan_check_version(&a->plan, a->h.target.version, &a->reasons);
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
+	if (strcmp(a->h.target.version, vm.binary.version) != 0)
+		plan_check_version(&a->plan, a->h.target.version, &a->reasons);
 	check_way_back(a);
-	check_user_networks(a);
 	vhosts_warn(&a->plan, &a->warnings);
-	if (a->request->rehearse && !reasons_any(&a->reasons))
+	check_transfer(a);
+	if (is_rehearsed(a) && !reasons_any(&a->reasons))
 		check_by_rehearsal(a);
 	if (!reasons_any(&a->reasons))
 		check_blackout(a);
@@ -298,6 +265,7 @@ static struct attempt *begin(const struct update_request *request)
 	if (!a)
 		return NULL;
 	a->request = request;
+	a->method = "exec";
 	a->freeze.state_fd = -1;
 	a->measured = (struct measured)MEASURED_NOTHING;
 	handover_begin(&a->h, request->timeout_s ? request->timeout_s : settings.timeout_s);
@@ -321,7 +289,9 @@ static void end(struct attempt *a)
 
 static struct result_start start_of(const struct attempt *a)
 {
-	return (struct result_start){ .ms = a->h.started_ms, .ns = a->h.started_ns, .target = &a->h.target };
+	return (struct result_start){
+		.ms = a->h.started_ms, .ns = a->h.started_ns, .target = &a->h.target, .method = a->method
+	};
 }
 
 /*
@@ -350,12 +320,11 @@ static int prepare(struct attempt *a)
 	return reasons_any(&a->reasons) ? -EIO : 0;
 }
 
-/* From the first decoy to the exec; comes back only where something failed. */
-static void freeze_and_exec(struct attempt *a)
+/* Nobody moves the guest any more, and what was found out is still so. */
+static int hold(struct attempt *a, uint64_t deadline)
 {
 	struct freeze *f = &a->freeze;
 	bool fails = fault_at("freeze");
-	uint64_t deadline = qmp_in_ms(STEP_MS);
 	int rc = fails ? -EIO : freeze_gates(f, &a->plan, deadline);
 
 	if (!rc)
@@ -365,35 +334,100 @@ static void freeze_and_exec(struct attempt *a)
 	if (rc)
 		reasons_add(&a->reasons, BLOCKER_INPUTS_HELD, "the guest's inputs could not be held: %s",
 			    strerror(-rc));
-	if (rc || check_again(a))
-		return;
-	rc = ondisk_hold(&a->plan, &a->warnings);
+	return rc || check_again(a) ? -EBUSY : 0;
+}
+
+/* The last of what can be written while the guest runs. */
+static int begin_handover(struct attempt *a, uint64_t deadline)
+{
+	int rc = ondisk_hold(&a->plan, &a->warnings);
+
 	if (!rc)
 		rc = handover_prepare(&a->h, deadline);
-	if (rc) {
+	if (rc)
 		reasons_add(&a->reasons, BLOCKER_STATE_WRITE, "the update could not be prepared: %s", strerror(-rc));
-		return;
-	}
+	return rc;
+}
+
+/* From the guest's last instruction to the state that the next QEMU goes on from. */
+static int stop_and_write(struct attempt *a, uint64_t deadline)
+{
+	struct freeze *f = &a->freeze;
+
 	f->stop_is_shown = a->h.hold;
 	if (freeze_stop(f, a->h.running, deadline, &a->reasons) ||
 	    partners_check_rings(&a->plan, deadline, &a->reasons) || freeze_save(f, deadline, &a->reasons) ||
 	    freeze_ringbufs(f, deadline, &a->reasons))
-		return;
-	rc = freeze_collect(f);
-	if (rc) {
+		return -EIO;
+	int rc = freeze_collect(f);
+	if (rc)
 		reasons_add(&a->reasons, BLOCKER_INPUTS_HELD, "output of the old QEMU could not be passed on: %s",
 			    strerror(-rc));
-		return;
-	}
-	if (handover_write(&a->h, f, &a->plan, &a->reasons))
+	return rc ? rc : handover_write(&a->h, f, &a->plan, &a->reasons);
+}
+
+/* From the first decoy to the exec; comes back only where something failed. */
+static void freeze_and_exec(struct attempt *a)
+{
+	uint64_t deadline = qmp_in_ms(STEP_MS);
+
+	progress(a, "freeze", "stopping the guest");
+	if (hold(a, deadline) || begin_handover(a, deadline) || stop_and_write(a, deadline))
 		return;
 	/* The point of no return for this program: what fails from here on leads back by another exec. */
 	if (fault_at("exec")) {
 		a->h.exec.program.fd = -1;
 		a->h.exec.program.path = NULL;
 	}
-	rc = execute(&a->h.exec);
+	int rc = execute(&a->h.exec);
 	reasons_add(&a->reasons, BLOCKER_EXEC_FAILED, "%s could not be started: %s", a->h.target.path, strerror(-rc));
+}
+
+/*
+ * Bring a successor up, and hold the guest's inputs: they must be what that one has. A client may come or go at any time
+ * before.
+ */
+static int transfer_up(struct attempt *a, struct transfer *t, uint64_t *ret_deadline)
+{
+	const char *why = "its connections";
+
+	for (int tries = 0; tries < REHEARSALS; tries++) {
+		if (tries) {
+			transfer_end(t);
+			freeze_undo(&a->freeze, a->h.running);
+			vm_drop_journal();
+			if (vm_new_journal() || plan_again(a))
+				return -EBUSY;
+		}
+		progress_while_running(a, "bring-up", "bringing the new QEMU up beside the guest");
+		int rc = transfer_begin(t, &a->h, &a->plan, &a->reasons);
+		if (rc && rc != -EBADF)
+			return rc;
+		*ret_deadline = qmp_in_ms(STEP_MS);
+		if (!rc && hold(a, *ret_deadline))
+			return -EBUSY;
+		if (!rc)
+			rc = transfer_check(t, &a->freeze, &a->h, &a->plan, &why);
+		if (!rc)
+			return 0;
+	}
+	reasons_add(&a->reasons, BLOCKER_STATE_WRITE, "the VM changed while the new QEMU came up: %s", why);
+	return -EAGAIN;
+}
+
+/* Comes back only where something failed. */
+static void freeze_and_transfer(struct attempt *a)
+{
+	struct transfer t = { .pid = -1, .channel = -1 };
+	uint64_t deadline;
+
+	a->h.kind = HANDOVER_GIVEN;
+	if (!transfer_up(a, &t, &deadline)) {
+		progress(a, "freeze", "stopping the guest");
+		if (!begin_handover(a, deadline) && !stop_and_write(a, deadline))
+			transfer_give(&t, &a->h, &a->reasons);
+	}
+	transfer_end(&t);
 }
 
 /**
@@ -417,8 +451,10 @@ json_t *update_run(const struct update_request *request)
 	if (reasons_any(&a->reasons) || prepare(a)) {
 		result = result_refused(&start, &a->reasons);
 	} else {
-		progress(a, "freeze", "stopping the guest");
-		freeze_and_exec(a);
+		if (is_transfer(a))
+			freeze_and_transfer(a);
+		else
+			freeze_and_exec(a);
 		bool touched = a->freeze.stopped || a->freeze.saved;
 		freeze_undo(&a->freeze, a->h.running);
 		moved_release();

@@ -44,18 +44,48 @@ void guard_set_role(enum shim_role role)
 	__atomic_store_n(&guard_role_now, role, __ATOMIC_RELEASE);
 }
 
-static bool rehearsing;
+static bool beside, rehearsing, shown;
 
-/** guard_rehearse() - this process is a successor for show: nothing outside it may change. Before main(). */
-void guard_rehearse(void)
+/**
+ * guard_stand_beside() - another process runs the guest: nothing outside this one may change
+ * @for_show: nor will it ever
+ *
+ * Before main().
+ */
+void guard_stand_beside(bool for_show)
 {
-	rehearsing = true;
+	beside = true;
+	rehearsing = for_show;
 }
 
-/** guard_rehearses() - is it one? */
+/** guard_take_over() - the other one has let go of the guest: from here on everything is as it is asked for */
+void guard_take_over(void)
+{
+	__atomic_store_n(&beside, false, __ATOMIC_RELEASE);
+}
+
+/** guard_is_beside() - does another process run the guest? */
+bool guard_is_beside(void)
+{
+	return __atomic_load_n(&beside, __ATOMIC_ACQUIRE);
+}
+
+/** guard_rehearses() - is this process a successor for show? */
 bool guard_rehearses(void)
 {
 	return rehearsing;
+}
+
+/** guard_note_shown() - QEMU was given something that leads nowhere, since the one that runs the guest has it */
+void guard_note_shown(void)
+{
+	__atomic_store_n(&shown, true, __ATOMIC_RELEASE);
+}
+
+/** guard_has_shown() - has it? Then it must not run the guest. */
+bool guard_has_shown(void)
+{
+	return __atomic_load_n(&shown, __ATOMIC_ACQUIRE);
 }
 
 /**

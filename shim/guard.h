@@ -26,8 +26,12 @@ static inline enum shim_role guard_role(void)
 }
 
 void guard_set_role(enum shim_role role);
-void guard_rehearse(void);
+void guard_stand_beside(bool for_show);
+void guard_take_over(void);
+bool guard_is_beside(void);
 bool guard_rehearses(void);
+void guard_note_shown(void);
+bool guard_has_shown(void);
 void guard_own(void);
 void guard_disown(void);
 bool guard_is_owner(void);

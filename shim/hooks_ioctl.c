@@ -68,7 +68,7 @@ static int set_queue(int fd, const struct ifreq *request)
 static int ioctl_vhost(int fd, unsigned long request, void *arg)
 {
 	/* The running guest has this context ID. */
-	if (request == VHOST_VSOCK_SET_GUEST_CID && guard_rehearses())
+	if (request == VHOST_VSOCK_SET_GUEST_CID && guard_is_beside())
 		return 0;
 	int rc = real(ioctl)(fd, request, arg);
 
@@ -94,8 +94,8 @@ SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
 		return attach(fd, arg);
 	if (request == TUNSETQUEUE)
 		return set_queue(fd, arg);
-	/* In a rehearsal they are looked at, and stay as they are. */
-	if (guard_rehearses() && _IOC_DIR(request) == _IOC_WRITE)
+	/* Beside a running guest they are looked at, and stay as they are. */
+	if (guard_is_beside() && _IOC_DIR(request) == _IOC_WRITE)
 		return 0;
 	/* A tap's settings are the interface's: what QEMU sets on a decoy is meant for the real one. */
 	return real(ioctl)(decoy_real(fd), request, arg);

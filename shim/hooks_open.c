@@ -55,18 +55,29 @@ static int rebind_file(const char *path, int flags)
 	return fd;
 }
 
-/* What a rehearsal would write belongs to the QEMU that runs: its logs, pidfile, dumps. */
+/* What would be written beside a running guest belongs to the QEMU that runs it: its logs, pidfile, dumps. */
 static bool is_for_nobody(int flags)
 {
-	return guard_rehearses() && (flags & O_ACCMODE) != O_RDONLY && (flags & (O_CREAT | O_TRUNC));
+	return guard_is_beside() && (flags & O_ACCMODE) != O_RDONLY && (flags & (O_CREAT | O_TRUNC));
+}
+
+/* What is handed over open, or leads nowhere; negative where it is to be opened as it is asked for. */
+static int open_preserved(const char *path, int flags)
+{
+	bool nobody = is_for_nobody(flags);
+	int fd = nobody && guard_rehearses() ? -1 : rebind_file(path, flags);
+
+	if (fd >= 0 || !nobody)
+		return fd;
+	guard_note_shown();
+	return real(open)("/dev/null", O_RDWR | (flags & O_CLOEXEC));
 }
 
 static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)
 {
 	if (!guard_enter())
 		return real(openat64)(dirfd, path, flags, mode);
-	int fd =
-		is_for_nobody(flags) ? real(open)("/dev/null", O_RDWR | (flags & O_CLOEXEC)) : rebind_file(path, flags);
+	int fd = open_preserved(path, flags);
 	if (fd < 0)
 		fd = moved_open(path, flags);
 	if (fd == -ENOENT)
@@ -175,9 +186,7 @@ static FILE *stream_open(const char *path, const char *mode, __typeof__(&fopen) 
 		return NULL;
 	if (!guard_enter())
 		return real_fopen(path, mode);
-	if (is_for_nobody(stream_flags(mode)))
-		path = "/dev/null";
-	int fd = rebind_file(path, stream_flags(mode));
+	int fd = open_preserved(path, stream_flags(mode));
 	stream = fd >= 0 ? fdopen(fd, mode) : real_fopen(path, mode);
 	if (stream) {
 		table_note_file(fileno(stream), origin, path, (unsigned int)stream_flags(mode));
@@ -295,12 +304,12 @@ SHIM_HOOK int mkostemp64(char *path, int flags)
 	return note_temporary(real(mkostemp64)(path, flags), path, flags, HOOK_mkostemp64);
 }
 
-/* QEMU removes a socket's path before it binds; in a rehearsal it is not its own to remove. */
+/* QEMU removes a socket's path before it binds; beside a running guest it is not its own to remove. */
 static bool is_to_stay(const char *path)
 {
 	struct stat st;
 
-	return preserved_is_socket_path(path) || (guard_rehearses() && !lstat(path, &st) && S_ISSOCK(st.st_mode));
+	return preserved_is_socket_path(path) || (guard_is_beside() && !lstat(path, &st) && S_ISSOCK(st.st_mode));
 }
 
 SHIM_HOOK int unlink(const char *path)

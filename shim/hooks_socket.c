@@ -56,13 +56,14 @@ static bool rebind_bound(int fd, const struct sockaddr *addr, socklen_t len)
 	return p && !decoy_place(&p->decoy, p->kind, fd, p->fd);
 }
 
-/* In a rehearsal: an address that is not handed over is given to nobody; this socket gets one that nobody looks for. */
+/* Beside a running guest: an address that is not handed over is given to nobody; this socket gets one that nobody looks for. */
 static bool is_for_show(int fd, const struct sockaddr *addr)
 {
 	struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
 
-	if (!guard_rehearses())
+	if (!guard_is_beside())
 		return false;
+	guard_note_shown();
 	none.ss_family = addr->sa_family;
 	return !real(bind)(fd, (struct sockaddr *)&none,
 			   addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none));

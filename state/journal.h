@@ -23,15 +23,25 @@ enum journal_moment {
 	JOURNAL_EXEC,	 /* right before execveat() */
 	JOURNAL_STARTED, /* the successor's entry, before main() */
 	JOURNAL_UP,	 /* the successor's monitor has answered */
+	JOURNAL_GIVEN,	 /* a successor beside the VM has the state */
 	JOURNAL_REMAPPED,
 	JOURNAL_LOADED,
 	JOURNAL_RUNNING, /* "cont" has been answered */
 	JOURNAL_MOMENTS
 };
 
+/*
+ * The commit mark. Where two processes stand side by side, either may set it, and the first one counts.
+ */
+enum journal_commit {
+	JOURNAL_OPEN,
+	JOURNAL_COMMITTED, /* the guest runs in the successor, or may */
+	JOURNAL_GIVEN_UP,  /* the successor must not run it any more */
+};
+
 struct journal {
 	uint64_t magic;
-	uint32_t committed; /* the commit mark */
+	uint32_t committed; /* enum journal_commit */
 	uint32_t attempt;   /* execs so far: 1 is the successor, 2 the way back */
 	/*
 	 * Processes that hold the last programs' memory (loader/execute.h), by attempt: 0 before it, 1 on the way back.

@@ -11,89 +11,12 @@ bats_require_minimum_version 1.5.0
 load lib/common
 load lib/network
 load lib/linuxguest
+load lib/faults
 
 setup() { setup_vm_dir; }
 teardown() { teardown_vm_dir; }
 
-MACHINE=pc-q35-7.2
-
-# Two connections, a disk in an I/O thread; few enough descriptors that "fds" comes to an end soon.
-begin() {
-	FAULTS=$VM_DIR/faults
-	: >"$FAULTS"
-	export CPRSHIM_FAULT=@$FAULTS
-	ulimit -n 1024
-	make_netns
-	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
-	boot_linux -M $MACHINE -accel tcg "${TAP_ARGS[@]}" -object iothread,id=io0 \
-		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk0,cache=none,aio=native" -device virtio-blk-pci,drive=disk0,iothread=io0
-	start_serial_client
-	start_qmp_client
-	wait_serial 20 'DISK ok'
-	start_pinger --rate 20
-	start_echoes 2 "$GUEST_ADDRESS" 7
-}
-
-# finish [LOST]: nothing was lost by anybody but that many packets, and nothing is left of all the updates.
-finish() {
-	let_guest_work 1
-	[ "$(guest_status bad)" = 0 ]
-	# How much may be lost is this test's to say.
-	stop_pinger | tee "$VM_DIR/summary.json" >&2 || true
-	jq -e --argjson lost "${1:-0}" '.lost <= $lost and .doubled == 0 and .sent > 100' "$VM_DIR/summary.json"
-	stop_echoes >/dev/null
-	stop_qmp_client
-	wait_for 5 has_no_child
-	power_off
-	serial_was_whole
-	qemu-img check -q "$VM_DIR/disk.qcow2"
-	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
-}
-
-ctl_update() {
-	CPRSHIM_RUNDIR=$VM_DIR/run timeout 120 "$CPRCTL" update --json --no-rehearse "$@" "$VM_PID"
-}
-
-# The binary that it does not run.
-other() {
-	if vm_runs old; then echo "$QEMU_NEW"; else echo "$QEMU_OLD"; fi
-}
-
-all_goes_on() {
-	vm_lives
-	guest_alive
-	qmp_goes_on 2
-	disk_goes_on
-	[ "$(vm_state)" = running ]
-}
-
-# row STAGE:KIND PATTERN [OUTCOME [WAY]]: the update ends with the outcome ("failed" unless said otherwise) and one reason that matches.
-# With "moves" the guest goes on in another process. Then an update without the fault works.
-row() {
-	local pid=$VM_PID binary to limit=60
-
-	binary=$(readlink -f "/proc/$pid/exe")
-	to=$(other)
-	case $1 in *:hang | *:stuck) limit=2 ;; esac
-	echo "--- $1, to $to" >&2
-	echo "$1" >"$FAULTS"
-	run -1 --separate-stderr ctl_update --timeout "$limit" --binary "$to"
-	: >"$FAULTS"
-	echo "$output" >&2
-	jq -e --arg pattern "$2" --arg outcome "${3:-failed}" \
-		'.ok == false and .outcome == $outcome and (.reasons | length == 1) and (.reasons[0] | test($pattern))' <<<"$output" >/dev/null
-	VM_PID=$(jq -r ".pid // $pid" <<<"$output")
-	if [ "${4:-}" = moves ]; then
-		[ "$VM_PID" != "$pid" ]
-		is_gone "$pid"
-		STARTED+=("$VM_PID")
-	else
-		[ "$VM_PID" = "$pid" ]
-	fi
-	[ "/proc/$VM_PID/exe" -ef "$binary" ]
-	all_goes_on
-	run -0 --separate-stderr ctl_update --binary "$to"
-}
+UPDATE_ARGS=(--no-rehearse)
 
 KILLED='was killed, or ended before it could go back'
 # Whatever meets it first.

@@ -7,6 +7,7 @@ bats_require_minimum_version 1.5.0
 
 load lib/common
 load lib/linuxguest
+load lib/faults
 
 setup() {
 	setup_vm_dir
@@ -19,40 +20,15 @@ teardown() {
 	teardown_vm_dir
 }
 
-MACHINE=pc-q35-7.2
 BEFORE="check probe rehearse flush freeze"
 FROZEN="stop save handover exec entry adopt start init ram listen load images switch cont tidy"
 
-other() {
-	if vm_runs old; then echo "$QEMU_NEW"; else echo "$QEMU_OLD"; fi
-}
-
-# hold STAGE: an update by cprctl has come to the stage, and waits there.
+# A rehearsal is held where there is one.
 hold() {
-	local rehearse=(--no-rehearse)
-
-	[ "$1" != rehearse ] || rehearse=()
-	TO=$(other)
-	COUNT=$(update_count)
-	echo "--- $1, to $TO" >&2
-	echo "$1:wait" >"$FAULTS"
-	rm -f "$VM_DIR/update.json" "$VM_DIR/update.rc"
-	# shellcheck disable=SC2016 # the inner shell expands it
-	start_background "$VM_DIR/update.log" env "CPRSHIM_RUNDIR=$VM_DIR/run" sh -c '"$@" >"$0.json"; echo $? >"$0.rc"' \
-		"$VM_DIR/update" "$CPRCTL" update --json "${rehearse[@]}" --binary "$TO" "$VM_PID"
-	wait_for 60 test -e "$FAULTS.$1"
+	UPDATE_ARGS=(--no-rehearse)
+	[ "$1" != rehearse ] || UPDATE_ARGS=()
+	hold_update "$1"
 }
-
-# let_go STAGE: the update goes on, and comes to its end.
-let_go() {
-	: >"$FAULTS"
-	rm "$FAULTS.$1"
-	wait_for 60 test -s "$VM_DIR/update.rc"
-	UPDATE_RESULT=$(cat "$VM_DIR/update.json")
-	echo "rc $(cat "$VM_DIR/update.rc"): $(jq -c '[.outcome, .reasons]' <<<"$UPDATE_RESULT")" >&2
-}
-
-outcome_is() { [ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = "$1" ]; }
 
 is_stopped() { grep -q '^State:.*T (stopped)' "/proc/$VM_PID/status"; }
 is_not_stopped() { fails is_stopped; }
@@ -74,7 +50,7 @@ ends() {
 @test "SIGUSR2 a hundred times, and SIGSTOP and SIGCONT, at each stage" {
 	local stage i
 
-	boot_guest -M $MACHINE
+	boot_guest -M "$MACHINE"
 	start_serial_client --rate 100
 	start_qmp_client
 	for stage in $BEFORE $FROZEN; do
@@ -102,7 +78,7 @@ ends() {
 	for stage in probe freeze stop save exec entry init load cont tidy; do
 		use_qemu old
 		qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
-		boot_guest -M $MACHINE -drive "file=$VM_DIR/disk.qcow2,if=virtio,id=d0"
+		boot_guest -M "$MACHINE" -drive "file=$VM_DIR/disk.qcow2,if=virtio,id=d0"
 		hold "$stage"
 		kill -"${signals[i++ % 3]}" "$VM_PID"
 		# The new QEMU takes it when the guest is its own.
@@ -129,7 +105,7 @@ answered() {
 @test "stop and system_reset from a monitor at each stage are done before or after the update, and the guest goes on" {
 	local stage
 
-	boot_guest -M $MACHINE
+	boot_guest -M "$MACHINE"
 	start_qmp_client
 	for stage in check rehearse freeze stop exec init load cont tidy; do
 		hold "$stage"
@@ -154,7 +130,7 @@ answered() {
 @test "a migration that is started at each stage: refused while it goes on, else begun afterwards" {
 	local stage
 
-	boot_guest -M $MACHINE
+	boot_guest -M "$MACHINE"
 	start_qmp_client
 	for stage in check freeze stop init cont; do
 		vm_ctl '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 1000}}'
@@ -180,7 +156,7 @@ migration_ended() { [ "$(vm_ctl query-migrate | jq -r .status)" = cancelled ]; }
 
 	for stage in probe stop init tidy; do
 		use_qemu old
-		boot_guest -M $MACHINE
+		boot_guest -M "$MACHINE"
 		hold "$stage"
 		ask_monitor quit
 		case $BEFORE in *"$stage"*) ;; *) let_go "$stage" ;; esac
@@ -191,7 +167,7 @@ migration_ended() { [ "$(vm_ctl query-migrate | jq -r .status)" = cancelled ]; }
 @test "two updates at once: one is done; cprctl killed at each stage: the update goes on" {
 	local stage
 
-	boot_guest -M $MACHINE
+	boot_guest -M "$MACHINE"
 	start_serial_client --rate 100
 	for stage in check freeze save init cont tidy; do
 		hold "$stage"
@@ -218,7 +194,7 @@ in_poll() { grep -q poll "/proc/$1/wchan"; }
 
 @test "the guest powers off in the middle of an update: it has ended, and its disk is whole" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
-	boot_linux -M $MACHINE -accel tcg -drive "file=$VM_DIR/disk.qcow2,if=virtio,id=disk0"
+	boot_linux -M "$MACHINE" -accel tcg -drive "file=$VM_DIR/disk.qcow2,if=virtio,id=disk0"
 	start_serial_client
 	wait_serial 30 'DISK ok'
 	hold freeze
@@ -233,7 +209,7 @@ in_poll() { grep -q poll "/proc/$1/wchan"; }
 @test "the binary on the disk is replaced, and removed, while the update runs" {
 	local stage
 
-	boot_guest -M $MACHINE
+	boot_guest -M "$MACHINE"
 	start_serial_client --rate 100
 	for stage in rehearse freeze init cont; do
 		TO=$(other)
@@ -268,7 +244,7 @@ last_is() { [ "$(update_history | jq -r 'last | .outcome')" = "$1" ]; }
 	ln -s small/run "$VM_DIR/run"
 	ln -s small/shim.log "$VM_DIR/shim.log"
 	ln -s small/qemu.log "$VM_LOG"
-	CPRSHIM_LOG=debug boot_guest -M $MACHINE -D "$VM_DIR/small/qemu-d" -d cpu_reset
+	CPRSHIM_LOG=debug boot_guest -M "$MACHINE" -D "$VM_DIR/small/qemu-d" -d cpu_reset
 	start_serial_client --rate 100
 	start_qmp_client
 	dd if=/dev/zero of="$VM_DIR/small/fill" bs=4k 2>/dev/null || true
@@ -292,7 +268,7 @@ last_is() { [ "$(update_history | jq -r 'last | .outcome')" = "$1" ]; }
 	for limit in 48 200 "$(ulimit -Hn)"; do
 		use_qemu old
 		VM_WRAPPER=(prlimit "--nofile=$limit:$limit" --)
-		boot_guest -M $MACHINE
+		boot_guest -M "$MACHINE"
 		start_serial_client --rate 100
 		if update_by_ctl --binary "$QEMU_NEW"; then
 			update_by_ctl --binary "$QEMU_OLD"
@@ -309,7 +285,7 @@ last_is() { [ "$(update_history | jq -r 'last | .outcome')" = "$1" ]; }
 }
 
 @test "a VM that is traced by strace is updated, and one whose update fails goes on" {
-	boot_guest -M $MACHINE
+	boot_guest -M "$MACHINE"
 	start_serial_client --rate 100
 	start_background "$VM_DIR/strace.log" strace -f -o "$VM_DIR/trace.log" -e trace=execve,execveat -p "$VM_PID"
 	local strace=$!

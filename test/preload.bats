@@ -100,6 +100,8 @@ opened() {
 	VM_WRAPPER=("$TOOLS/listenfd.py" "$VM_SERIAL" 9 bash -c 'exec 3<&9 9<&-; exec "$@"' -)
 	SHIM=$ctor:$SHIM boot_guest
 	[ "$(opened /dev/zero) $(opened /dev/full)" = "4 5" ]
+	start_serial_client --rate 100
+	start_qmp_client
 	for i in new old new; do
 		update_vm "$i"
 		jq -e '.closed == []' <<<"$UPDATE_RESULT"
@@ -107,7 +109,10 @@ opened() {
 		[[ "$(opened /dev/zero) $(opened /dev/full)" =~ ^[4-9]\ [4-9]$ ]]
 		[[ "$(readlink "/proc/$VM_PID/fd/3")" == socket:* ]]
 		guest_alive
+		qmp_goes_on
 	done
+	stop_serial_client
+	stop_qmp_client
 }
 
 @test "a module that is loaded with its names kept to itself is seen all the same" {

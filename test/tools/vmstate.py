@@ -53,8 +53,9 @@ def descriptor(pid, planned):
     info = read(f"/proc/{pid}/fdinfo/{fd}")
     entry = {"kind": planned["kind"], "target": planned["detail"], "flags": fields(info).get("flags", "").strip(),
              "pos": fields(info).get("pos", "").strip()}
-    # "lock: 1: OFDLCK ADVISORY READ -1 fe:00:1234 100 100": the first number is the line's.
-    locks = sorted(re.sub(r"^lock:\s*\d+:\s*", "", line) for line in info.splitlines() if line.startswith("lock:"))
+    # "lock: 1: OFDLCK ADVISORY READ -1 fe:00:1234 100 100": the first number is the line's. The process may be another one.
+    locks = sorted(re.sub(r"^lock:\s*\d+:\s*", "", line).replace(f" {pid} ", " PID ")
+                   for line in info.splitlines() if line.startswith("lock:"))
     settings = terminal(pid, fd) if planned["kind"] in ("pty-master", "terminal", "stdio") else None
     return {**entry, **({"locks": locks} if locks else {}), **({"termios": settings} if settings else {})}
 
@@ -148,9 +149,9 @@ def explained_difference(key, before, after):
     # A file that is written to has a later offset.
     if key.startswith("preserved.") and key.endswith(".pos"):
         return None not in (before, after) and int(after) >= int(before)
-    # What the last update left: strings that are still used, and the history, which is limited.
+    # What the last update left: strings that are still used, and the history, which is limited. A transfer has two states.
     if key == "mappings./memfd:cprshim-state (deleted) r--p":
-        return after[0] == 1 and after[1] <= 128 << 10
+        return after[0] <= 2 and after[1] <= 128 << 10
     # An idle worker of QEMU's pool ends after ten seconds (util/thread-pool.c:worker_thread).
     if key.startswith("threads.") or key == "use.threads":
         return before is not None and after < before

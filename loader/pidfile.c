@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* pidfile.c - -pidfile's file; see pidfile.h. */
+#include "pidfile.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../shim/real.h"
+#include "../shim/table.h"
+#include "argv.h"
+#include "clock.h"
+#include "vm.h"
+
+#define LOOK_NS 5000000
+
+static bool taken;
+
+/* As QEMU itself (util/oslib-posix.c:qemu_write_pidfile): the lock lasts as long as the process. */
+static int lock(int fd, uint64_t deadline)
+{
+	const struct timespec look = { .tv_nsec = LOOK_NS };
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	while (real(fcntl)(fd, F_SETLK, &all)) {
+		if ((errno != EAGAIN && errno != EACCES) || clock_now() > deadline)
+			return -errno;
+		nanosleep(&look, NULL);
+	}
+	return 0;
+}
+
+static int write_id(int fd)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	return pwrite(fd, text, (size_t)len, 0) == len && !ftruncate(fd, len) ? 0 : -errno;
+}
+
+/**
+ * pidfile_take() - write this process's id into the file, where the VM has one
+ * @deadline_ns: CLOCK_MONOTONIC: how long the process that had the guest before may take to end
+ *
+ * Return: 0 or a negative errno.
+ */
+int pidfile_take(uint64_t deadline_ns)
+{
+	const char *path = argv_value(vm.argv, "pidfile", 0);
+
+	if (!path)
+		return 0;
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
+	int fd = real(openat64)(vm.cwd_fd < 0 ? AT_FDCWD : vm.cwd_fd, path, flags, 0600);
+	if (fd < 0)
+		return -errno;
+	int rc = lock(fd, deadline_ns);
+	if (!rc)
+		rc = write_id(fd);
+	if (rc) {
+		real(close)(fd);
+		return rc;
+	}
+	/* It is as if QEMU had it open. */
+	table_note_file(fd, HOOK_open64, path, (unsigned int)flags);
+	taken = true;
+	return 0;
+}
+
+/** pidfile_remove() - QEMU is about to exit, and does not know of the file */
+void pidfile_remove(void)
+{
+	if (taken)
+		unlinkat(vm.cwd_fd < 0 ? AT_FDCWD : vm.cwd_fd, argv_value(vm.argv, "pidfile", 0), 0);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* takeover.c - the guest comes from another process; see takeover.h. */
+#include "takeover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../shim/guard.h"
+#include "../shim/preserved.h"
+#include "../shim/slots.h"
+#include "../state/shape.h"
+#include "accept.h"
+#include "channel.h"
+#include "control.h"
+#include "pidfile.h"
+#include "telnets.h"
+#include "vm.h"
+
+/* How long the other process may take to end: it lets go of the guest's memory. */
+#define LEAVE_MS 30000
+
+static int channel = -1;
+
+/** takeover_is_one() - does the guest come from another process? */
+bool takeover_is_one(void)
+{
+	return vm.cpr_state->transfer_count;
+}
+
+static struct preserved *find(const struct cpr_fd *rec)
+{
+	for (size_t i = 0; i < preserved_count(); i++)
+		if (preserved_at(i)->number == rec->number && preserved_at(i)->kind == (enum fdkind)rec->kind)
+			return preserved_at(i);
+	return NULL;
+}
+
+/* What the old QEMU has half read and half written since. */
+static void note_moved_on(const struct cprstate *state)
+{
+	for (uint32_t i = 0; i < state->fd_count; i++) {
+		const struct cpr_fd *rec = &state->fd[i];
+		struct preserved *p = find(rec);
+
+		if (!p)
+			continue;
+		p->partial = rec->partial.data;
+		p->partial_len = rec->partial.len;
+		p->residue = rec->residue.data;
+		p->residue_len = rec->residue.len;
+	}
+}
+
+/* The second state's numbers are the other process's; this one has had its own since it began. */
+static void use_own_numbers(struct cprstate *state, const struct cprstate *first)
+{
+	for (uint32_t i = 0; i < state->ram_count; i++)
+		state->ram[i].fd = first->ram[i].fd;
+	for (uint32_t i = 0; i < state->fd_count; i++)
+		state->fd[i].fd = first->fd[i].fd;
+	for (uint32_t i = 0; i < state->fdset_count; i++)
+		state->fdset[i].fd = first->fdset[i].fd;
+	for (uint32_t i = 0; i < state->pin_count; i++)
+		state->pin[i].fd = first->pin[i].fd;
+	for (uint32_t i = 0; i < state->binary_count; i++)
+		state->binary[i].fd = first->binary[i].fd;
+	state->shim[0] = first->shim[0];
+}
+
+/**
+ * takeover_wait() - say that this QEMU is up, and wait for the guest
+ * @error: what went wrong
+ *
+ * As long as the other process likes. vm.cpr_state is the second state then.
+ *
+ * Return: 0 or a negative errno.
+ */
+int takeover_wait(char error[QMP_ERROR_MAX])
+{
+	struct cprstate *first = vm.cpr_state, *state = NULL;
+	struct cpr_stream stream;
+	const char *why = "no memory";
+	int state_fd = -1;
+
+	if (guard_has_shown()) {
+		snprintf(error, QMP_ERROR_MAX, "the new QEMU opens what the running one alone can have");
+		return -EADDRINUSE;
+	}
+	channel = first->stream[0].fd;
+	channel_say(channel, CHANNEL_UP);
+	int rc = channel_take(channel, &stream, &state_fd);
+	if (rc) {
+		snprintf(error, QMP_ERROR_MAX, "the guest did not come: %s", strerror(-rc));
+		return rc;
+	}
+	vm_mark(JOURNAL_GIVEN);
+	state = state_fd < 0 ? NULL : accept_given(state_fd, &why);
+	const char *differs = state ? shape_differs(first, state) : why;
+	if (differs) {
+		snprintf(error, QMP_ERROR_MAX, "the VM is not what it was any more: %s", differs);
+		return -EINVAL;
+	}
+	slots_close(state_fd);
+	use_own_numbers(state, first);
+	state->stream[0] = stream;
+	note_moved_on(state);
+	rc = telnets_adopt(state);
+	vm.cpr_state = state;
+	guard_take_over();
+	return rc;
+}
+
+/** takeover_done() - the guest runs here: the other process leaves */
+void takeover_done(void)
+{
+	channel_say(channel, CHANNEL_RUNS);
+	channel = slots_close(channel);
+}
+
+/**
+ * takeover_settle() - what bears the VM's process id gets this one's
+ * @warnings: what could not be done
+ */
+void takeover_settle(struct reasons *warnings)
+{
+	control_move((pid_t)vm.cpr_state->transfer[0].vm_pid);
+	int rc = pidfile_take(qmp_in_ms(LEAVE_MS));
+	if (rc)
+		reasons_note(warnings, "the pidfile could not be written: %s", strerror(-rc));
+}

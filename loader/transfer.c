@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* transfer.c - the guest goes to another process; see transfer.h. What that does is in takeover.c. */
+#include "transfer.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../shim/log.h"
+#include "../shim/real.h"
+#include "../shim/slots.h"
+#include "../state/shape.h"
+#include "beside.h"
+#include "channel.h"
+#include "child.h"
+#include "fault.h"
+#include "qmp.h"
+
+#define PREPARE_MS 10000
+/* How much longer than its own deadline the successor may take to give up by itself, and to say why. */
+#define GRACE_MS 1000
+/* After the commit the guest may run there any moment: whether it does is worth waiting for. */
+#define COMMITTED_MS 30000
+
+/**
+ * transfer_possible() - can this VM go to another process?
+ * @plan, @h: what would be handed over
+ * @ret_why:  if not: what stands against it, half a sentence
+ * @size:     of @ret_why
+ */
+bool transfer_possible(const struct plan *plan, const struct handover *h, char *ret_why, size_t size)
+{
+	if (!beside_possible(plan, false, ret_why, size))
+		return false;
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->fds[i].it.kind == FDKIND_VHOST) {
+			snprintf(ret_why, size, "descriptor %d (vhost) has one owner", plan->fds[i].it.fd);
+			return false;
+		}
+	for (size_t i = 0; i < h->block_count; i++)
+		if (h->blocks[i].copied) {
+			snprintf(ret_why, size, "RAM block %s is the process's own", h->blocks[i].name);
+			return false;
+		}
+	if (plan->stdio && isatty(STDIN_FILENO)) {
+		snprintf(ret_why, size, "its terminal goes back to the shell when this process ends");
+		return false;
+	}
+	if (getpid() == 1) {
+		snprintf(ret_why, size, "this process is its PID namespace's init");
+		return false;
+	}
+	return true;
+}
+
+static void tell(struct reasons *reasons, const char *otherwise)
+{
+	/* A signal or a deadline of ours that it did not come to tell of. */
+	if (vm.journal->reason[0])
+		reasons_add(reasons, BLOCKER_SUCCESSOR_FAILED, "%s", vm.journal->reason);
+	else
+		reasons_add(reasons, BLOCKER_SUCCESSOR_FAILED, "%s", otherwise);
+}
+
+/**
+ * transfer_begin() - bring the successor up, to where it waits for the guest
+ * @t:	     zeroed
+ * @of:	     what is handed over, as far as it is known while the guest runs
+ * @plan:    what becomes of the descriptors
+ * @reasons: why it did not come up
+ *
+ * On the service thread, with a journal. Takes as long as the new QEMU takes to start. transfer_end() ends it in any case.
+ *
+ * Return: 0, -EBADF where a descriptor is no longer what the plan says, or another negative errno.
+ */
+int transfer_begin(struct transfer *t, const struct handover *of, const struct plan *plan, struct reasons *reasons)
+{
+	static const struct freeze nothing_held = { .state_fd = -1 };
+	int channel[2] = { -1, -1 };
+
+	t->channel = t->pid = -1;
+	t->first = calloc(1, sizeof(*t->first));
+	int rc = t->first ? 0 : -ENOMEM;
+	if (!rc) {
+		handover_begin_like(t->first, of);
+		t->first->kind = HANDOVER_TRANSFER;
+		rc = channel_make(channel);
+	}
+	if (!rc) {
+		t->channel = channel[0];
+		t->first->channel = channel[1];
+		rc = handover_write_beside(t->first, &nothing_held, plan, qmp_in_ms(PREPARE_MS));
+	}
+	if (!rc)
+		rc = beside_spawn(t->first, -1, &t->pid);
+	slots_close(channel[1]);
+	if (rc == -EBADF)
+		return rc;
+	if (rc)
+		reasons_add(reasons, BLOCKER_STATE_WRITE, "the new QEMU could not be started: %s", strerror(-rc));
+	if (!rc && !channel_hears(t->channel, CHANNEL_UP, qmp_in_ms(of->timeout_s * 1000 + GRACE_MS))) {
+		tell(reasons, "the new QEMU did not come up, or not in time");
+		rc = -EIO;
+	}
+	return rc;
+}
+
+/* Do two numbers of this process lead to the same open file? */
+static bool is_same_file(int a, int b)
+{
+	struct stat x, y;
+	pid_t pid = getpid();
+	long rc = a == b ? 0 : syscall(SYS_kcmp, pid, pid, KCMP_FILE, a, b);
+
+	if (rc < 0) /* no kcmp(2) here */
+		return !fstat(a, &x) && !fstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return !rc;
+}
+
+/* The descriptors are the same open files. */
+static bool has_same_files(const struct cprstate *a, const struct cprstate *b)
+{
+	for (uint32_t i = 0; i < a->ram_count; i++)
+		if (!is_same_file(a->ram[i].fd, b->ram[i].fd))
+			return false;
+	for (uint32_t i = 0; i < a->fd_count; i++)
+		if (!is_same_file(a->fd[i].fd, b->fd[i].fd))
+			return false;
+	for (uint32_t i = 0; i < a->fdset_count; i++)
+		if (!is_same_file(a->fdset[i].fd, b->fdset[i].fd))
+			return false;
+	return true;
+}
+
+static const char *compare(const struct handover *a, const struct handover *b)
+{
+	struct cprstate *x = malloc(sizeof(*x)), *y = malloc(sizeof(*y));
+	const char *why = "it cannot be told";
+
+	if (x && y && !cprstate_decode(x, a->w.buf, a->w.len, &why) && !cprstate_decode(y, b->w.buf, b->w.len, &why)) {
+		why = shape_differs(x, y);
+		if (!why && !has_same_files(x, y))
+			why = "its connections";
+	}
+	free(x);
+	free(y);
+	return why;
+}
+
+/**
+ * transfer_check() - is the VM still what the successor was brought up for?
+ * @t:	     after transfer_begin()
+ * @f:	     after freeze_inputs(): nobody else can change it any more
+ * @of:	     what is to be handed over
+ * @plan:    a plan made since
+ * @ret_why: if not: what has changed, constant
+ *
+ * The guest still runs.
+ *
+ * Return: 0, -EAGAIN where it has changed, or another negative errno.
+ */
+int transfer_check(const struct transfer *t, const struct freeze *f, const struct handover *of, const struct plan *plan,
+		   const char **ret_why)
+{
+	struct handover *now = calloc(1, sizeof(*now));
+
+	*ret_why = NULL;
+	if (!now)
+		return -ENOMEM;
+	handover_begin_like(now, of);
+	now->kind = HANDOVER_TRANSFER;
+	now->channel = t->channel;
+	int rc = handover_write_beside(now, f, plan, qmp_in_ms(PREPARE_MS));
+	if (!rc)
+		*ret_why = compare(t->first, now);
+	handover_release(now);
+	free(now);
+	return rc ? rc : *ret_why ? -EAGAIN : 0;
+}
+
+/* One of us has the guest from here on: false where it is the successor. */
+static bool is_ours_again(void)
+{
+	uint32_t none = JOURNAL_OPEN;
+
+	return __atomic_compare_exchange_n(&vm.journal->committed, &none, JOURNAL_GIVEN_UP, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+/*
+ * No sockets or files are removed and no script is run, as QEMU would do: they are the other process's. What QEMU has
+ * printed is in its buffers no more, since the guest stands still.
+ */
+static void leave(const struct transfer *t)
+{
+	log_info("the guest goes on as process %d", (int)t->pid);
+	real(_exit)(0);
+}
+
+/**
+ * transfer_give() - give the guest to the successor
+ * @t:	     after transfer_check()
+ * @h:	     after handover_write()
+ * @reasons: why it is still ours
+ *
+ * Does not return where the guest goes on there: this process ends.
+ */
+void transfer_give(struct transfer *t, const struct handover *h, struct reasons *reasons)
+{
+	int rc = fault_at("give") ? -EIO : channel_offer(t->channel, &h->stream, h->state_fd);
+
+	if (rc) {
+		reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be handed over: %s", strerror(-rc));
+		return;
+	}
+	if (channel_hears(t->channel, CHANNEL_RUNS, qmp_in_ms(h->timeout_s * 1000 + GRACE_MS)))
+		leave(t);
+	if (!is_ours_again()) {
+		if (channel_hears(t->channel, CHANNEL_RUNS, qmp_in_ms(COMMITTED_MS)))
+			leave(t);
+		log_error("the new QEMU, process %d, ended with the guest, or hangs: the guest is lost", (int)t->pid);
+		real(_exit)(1);
+	}
+	tell(reasons, "the new QEMU was killed, or did not run the guest in time");
+}
+
+/** transfer_end() - the guest stays here: the successor ends, where there is one */
+void transfer_end(struct transfer *t)
+{
+	if (t->pid > 0) {
+		kill(t->pid, SIGKILL);
+		child_wait(t->pid, COMMITTED_MS);
+	}
+	t->pid = -1;
+	t->channel = slots_close(t->channel);
+	if (t->first)
+		handover_release(t->first);
+	free(t->first);
+	t->first = NULL;
+}

@@ -1,0 +1,303 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# transfer.bats - the method transfer: the guest goes to a successor in a process of its own, or stays where it is.
+
+bats_require_minimum_version 1.5.0
+
+load lib/common
+load lib/network
+load lib/linuxguest
+load lib/faults
+
+setup() { setup_vm_dir; }
+teardown() { teardown_vm_dir; }
+
+UPDATE_ARGS=(--method transfer)
+
+# transfer BINARY [OPTIONS]: the guest is in another process then, and nothing is left of the one it was in.
+transfer() {
+	local before=$VM_PID to=$1
+
+	shift
+	ctl update --json --method transfer --binary "$to" "$@" "$VM_PID" | tee "$VM_DIR/result.json" >&2
+	jq -e --argjson before "$before" '.ok and .method == "transfer" and .pid != $before' "$VM_DIR/result.json"
+	VM_PID=$(jq .pid "$VM_DIR/result.json")
+	STARTED+=("$VM_PID")
+	wait_for 10 is_gone "$before"
+	[ ! -e "$VM_DIR/run/$before.sock" ]
+	[ "/proc/$VM_PID/exe" -ef "$to" ]
+}
+
+@test "7.2 to 10.0 and back: another process each time, its pidfile and socket; the guest counts on, clients see nothing" {
+	boot_guest -M "$MACHINE"
+	start_serial_client --rate 100
+	start_qmp_client
+	transfer "$QEMU_NEW"
+	[ "$(cat "$VM_DIR/pid")" = "$VM_PID" ]
+	[ "$(vm_version)" = 10.0 ]
+	guest_alive
+	transfer "$QEMU_OLD"
+	[ "$(cat "$VM_DIR/pid")" = "$VM_PID" ]
+	[ "$(vm_version)" = 7.2 ]
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+	[ ! -s "$VM_LOG" ]
+	vm_ctl quit
+	wait_for 10 is_gone "$VM_PID"
+	[ ! -e "$VM_DIR/pid" ]
+	[ ! -e "$VM_DIR/run/$VM_PID.sock" ]
+}
+
+@test "a Linux guest on a tap, with a disk and connections: nothing is lost, there and back twice" {
+	make_netns
+	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
+	boot_linux -M "$MACHINE" -accel tcg "${TAP_ARGS[@]}" -object iothread,id=io0 \
+		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk0,cache=none,aio=native" -device virtio-blk-pci,drive=disk0,iothread=io0
+	start_serial_client
+	start_qmp_client
+	wait_serial 20 'DISK ok'
+	local changes links
+	changes=$(carrier_changes)
+	links=$(guest_status links)
+	watch_link
+	start_pinger --rate 500
+	start_echoes 2 "$GUEST_ADDRESS" 7
+	local binary
+	for binary in "$QEMU_NEW" "$QEMU_OLD" "$QEMU_NEW" "$QEMU_OLD"; do
+		transfer "$binary"
+		let_guest_work 1
+		qmp_goes_on
+		disk_goes_on
+	done
+	no_ping_lost 1000
+	link_was_quiet
+	[ "$(carrier_changes)" = "$changes" ]
+	[ "$(guest_status links)" = "$links" ]
+	[ "$(guest_status bad)" = 0 ]
+	uptime_is_steady
+	stop_echoes >/dev/null
+	stop_qmp_client
+	power_off
+	serial_was_whole
+	qemu-img check -q "$VM_DIR/disk.qcow2"
+	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
+}
+
+# Killed, hung, or out of something: whatever meets it first.
+GIVEN_UP='was killed, or did not run the guest in time'
+
+@test "a new QEMU that does not come up beside the guest: it was never touched" {
+	begin
+	row state:fail 'did not come up' refused
+	row entry:exit 'did not come up' refused
+	row entry:hang 'did not come up, or not in time' refused
+	row adopt:segv 'signal 11' refused
+	row adopt:fds 'could not take over: Too many open files' refused
+	row adopt:memory 'could not take over: Cannot allocate memory' refused
+	row start:exit 'called exit\(3\)' refused
+	row start:kill 'did not come up' refused
+	row init:quick 'called _exit\(6\)' refused
+	row init:abort 'called abort' refused
+	row init:hang 'did not come up' refused
+	row ram:fail 'has no RAM block' refused
+	row freeze:fail 'inputs could not be held' refused
+	finish
+}
+
+@test "a new QEMU that fails with the guest in its hands: it goes on where it was" {
+	begin
+	row stop:fail 'could not be stopped: as asked for'
+	row save:fail 'could not be saved: as asked for'
+	row handover:fail 'state could not be written'
+	row give:fail 'could not be handed over'
+	row listen:exit 'called exit\(3\)'
+	row listen:hang 'did not answer'
+	row listen:stuck "$GIVEN_UP"
+	row load:fail 'called exit\(1\)|was not loaded'
+	row load:segv 'signal 11'
+	row load:kill "$GIVEN_UP"
+	row load:hang 'was not loaded|did not answer'
+	row images:fail 'images could not be taken over'
+	row images:kill "$GIVEN_UP"
+	row switch:exit 'called exit\(3\)'
+	row switch:kill "$GIVEN_UP"
+	row switch:hang 'was not ready to run the guest in time'
+	row cont:fail '"cont" failed, as asked for'
+	row cont:abort 'called abort'
+	row cont:kill "$GIVEN_UP"
+	row cont:memory 'no room to run the guest: Cannot allocate memory'
+	# One packet each may have been read by the QEMU that was given up.
+	finish 6
+}
+
+# --- what is there afterwards ---
+
+@test "after two transfers, and after ten, the process has what the first one had: descriptors, flags, locks, mappings, threads" {
+	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
+	truncate -s 128M "$VM_DIR/ram"
+	boot_guest -M "$MACHINE" -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
+		-chardev pty,id=pty0 -device isa-serial,chardev=pty0 -D "$VM_DIR/qemu-own.log" \
+		-device virtio-serial-pci -chardev "socket,id=ga,path=$VM_DIR/ga.sock,server=on,wait=off" \
+		-device virtserialport,chardev=ga,name=ga -object iothread,id=io0 -vnc "unix:$VM_DIR/vnc.sock" \
+		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk,format=qcow2" -device virtio-blk-pci,drive=disk,iothread=io0 \
+		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=m0,size=128M" -numa node,memdev=m0 \
+		-object memory-backend-memfd,id=m1,size=128M,prealloc=on -numa node,memdev=m1
+	start_serial_client --rate 100
+	start_qmp_client
+	take_state start
+	transfer "$QEMU_NEW"
+	transfer "$QEMU_OLD"
+	state_is start
+	take_state two
+	for _ in 1 2 3 4; do
+		transfer "$QEMU_NEW"
+		transfer "$QEMU_OLD"
+	done
+	state_is two
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
+@test "a paused guest stays paused, and one is held where that is asked for; an update by exec and a transfer in turn" {
+	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
+	boot_guest -M "$MACHINE" -drive "file=$VM_DIR/disk.qcow2,if=virtio"
+	start_serial_client
+	vm_ctl stop
+	transfer "$QEMU_NEW"
+	[ "$(vm_state)" = paused ]
+	update_vm old
+	transfer "$QEMU_NEW"
+	[ "$(vm_state)" = paused ]
+	vm_ctl cont
+	guest_alive
+	transfer "$QEMU_OLD" --paused
+	[ "$(vm_state)" = paused ]
+	vm_ctl cont
+	guest_alive
+	update_vm new
+	guest_alive
+	stop_serial_client
+}
+
+@test "-daemonize, -D and relative paths: the new process is a daemon too" {
+	cd "$VM_DIR"
+	CPRSHIM_RUNDIR=$VM_DIR/run CPRSHIM_LOGFILE=$VM_DIR/shim.log LD_PRELOAD=$SHIM ./qemu-system-x86_64 -daemonize \
+		-nodefaults -display none -M q35 -m 256 -kernel "$GUEST" -pidfile pid -D debug.log -d cpu_reset \
+		-serial unix:serial.sock,server=on,wait=off -qmp unix:ctl.sock,server=on,wait=off 3>&- 4>&-
+	cd /
+	VM_PID=$(cat "$VM_DIR/pid")
+	STARTED+=("$VM_PID")
+	wait_for 10 test -S "$VM_DIR/run/$VM_PID.sock"
+	wait_for_guest 20
+	start_serial_client --rate 100
+	local before
+	before=$(stat -c %s "$VM_DIR/debug.log")
+	transfer "$QEMU_NEW"
+	[ "$(cat "$VM_DIR/pid")" = "$VM_PID" ]
+	[ "$(readlink "/proc/$VM_PID/cwd")" = / ]
+	[ "$(stat -c %s "$VM_DIR/debug.log")" -gt "$before" ]
+	transfer "$QEMU_OLD"
+	guest_alive
+	stop_serial_client
+	vm_ctl quit
+	wait_for 10 is_gone "$VM_PID"
+	[ ! -e "$VM_DIR/pid" ]
+}
+
+# --- what others do meanwhile ---
+
+held_guest() {
+	FAULTS=$VM_DIR/faults
+	: >"$FAULTS"
+	export CPRSHIM_FAULT=@$FAULTS
+	boot_guest -M "$MACHINE" "$@"
+	start_serial_client --rate 100
+	start_qmp_client
+}
+
+# successor: the process that comes up beside the VM, or has just got the guest.
+successor() { children | tr ' ' '\n' | head -n 1; }
+
+@test "a client that comes while the new QEMU does: it is brought up again, and the client stays" {
+	held_guest -qmp "unix:$VM_DIR/late.sock,server=on,wait=off"
+	hold_update freeze
+	start_link late "$VM_DIR/late.sock"
+	send_link late '{"execute": "qmp_capabilities"}\n'
+	wait_link 5 late '"return"'
+	local first
+	first=$(successor)
+	let_go freeze
+	outcome_is updated
+	goes_on_as "$(jq .pid <<<"$UPDATE_RESULT")"
+	[ "$VM_PID" != "$first" ]
+	wait_for 10 is_gone "$first"
+	send_link late '{"execute": "query-version"}\n'
+	wait_link 5 late '"major": 10'
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
+@test "the old process is killed: before it has given the guest away, and after" {
+	held_guest
+	hold_update give
+	local beside before=$VM_PID
+
+	beside=$(successor)
+	kill -KILL "$VM_PID"
+	wait_for 10 is_gone "$beside"
+	end_process "$SERIAL_PID"
+	wait_for 10 test -s "$VM_DIR/update.rc"
+	[ "$(cat "$VM_DIR/update.rc")" = 3 ]
+	end_process "$QMP_PID"
+	rm -f "$VM_DIR/run"/* "$FAULTS.give" "$VM_DIR/pid" "$VM_DIR"/*.sock
+
+	use_qemu old
+	held_guest
+	hold_update load
+	beside=$(successor)
+	before=$VM_PID
+	kill -KILL "$before"
+	let_go load
+	outcome_is updated
+	goes_on_as "$(jq .pid <<<"$UPDATE_RESULT")"
+	[ "$VM_PID" = "$beside" ]
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
+@test "SIGTERM, and a guest that is told to quit, while the new QEMU waits: both end" {
+	local how beside
+
+	for how in term quit; do
+		held_guest
+		hold_update freeze
+		beside=$(successor)
+		if [ $how = term ]; then kill -TERM "$VM_PID"; else vm_ctl quit; fi
+		end_process "$SERIAL_PID"
+		end_process "$QMP_PID"
+		rm -f "$FAULTS.freeze"
+		: >"$FAULTS"
+		wait_for 30 is_gone "$VM_PID"
+		wait_for 10 is_gone "$beside"
+		wait_for 30 test -s "$VM_DIR/update.rc"
+		[ "$(cat "$VM_DIR/update.rc")" = 1 ]
+		[ ! -e "$VM_DIR/pid" ]
+		use_qemu old
+	done
+}
+
+# --- refused ---
+
+@test "a VM on a terminal keeps its process, and so does one that is asked for a method that does not exist" {
+	start_on_terminal tty -nodefaults -display none -serial stdio
+	run -1 ctl update --json --method transfer --binary "$QEMU_NEW" "$VM_PID"
+	jq -e '.outcome == "refused" and .blockers[0].code == "method" and (.reasons[0] | test("its terminal"))' <<<"$output"
+	run -1 ctl update --json --method relay --binary "$QEMU_NEW" "$VM_PID"
+	jq -e '.blockers[0].code == "method"' <<<"$output"
+	ctl update --method auto --binary "$QEMU_NEW" "$VM_PID"
+	vm_runs new
+}
