@@ -20,6 +20,7 @@
 #include "../shim/slots.h"
 #include "../state/elffile.h"
 #include "clock.h"
+#include "confined.h"
 #include "guestcpu.h"
 #include "library.h"
 #include "needs.h"
@@ -399,11 +400,11 @@ static void converse(struct vm_binary *binary, const char *target, struct child 
 		if (lacks_something(binary, reasons))
 			return;
 		first_error(child->errors, text, sizeof(text));
-		reasons_add(reasons, BLOCKER_BINARY_NO_SHIM, "%s does not %s libcprshim.so%s%s", binary->path,
+		reasons_add(reasons, BLOCKER_BINARY_NO_SHIM, "%s does not %s libcprshim.so%s%s%s", binary->path,
 			    binary->start.how == START_COMMAND
 				    ? "end in a QEMU, with its environment and descriptors kept, that starts with"
 				    : "start as a QEMU with",
-			    *text ? ": " : "", text);
+			    *text ? ": " : "", text, confined_hint(text));
 		return;
 	}
 	judge_answer(binary, child->pid, answer, reasons);
@@ -452,7 +453,8 @@ int probe_run(struct vm_binary *binary, const char *target, json_t **ret_about, 
 	child.qmp = pair[0];
 	child.answer = pipe[0];
 	if (rc) {
-		reasons_add(reasons, BLOCKER_PROBE_FAILED, "%s cannot be started: %s", binary->path, strerror(-rc));
+		reasons_add(reasons, BLOCKER_PROBE_FAILED, "%s cannot be started: %s%s", binary->path, strerror(-rc),
+			    confined_hint(strerror(-rc)));
 	} else {
 		converse(binary, target, &child, ret_about, reasons);
 		kill(child.pid, SIGKILL);

@@ -14,6 +14,7 @@
 #include "carried.h"
 #include "channel.h"
 #include "child.h"
+#include "confined.h"
 #include "ondisk.h"
 #include "partners.h"
 #include "qmp.h"
@@ -29,13 +30,15 @@ static void tell(int rc, int errors, struct reasons *reasons)
 	last[n > 0 ? n : 0] = '\0';
 	last[strcspn(last, "\n")] = '\0';
 	if (vm.journal && vm.journal->reason[0])
-		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED, "rehearsed: %s", vm.journal->reason);
+		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED, "rehearsed: %s%s", vm.journal->reason,
+			    confined_hint(vm.journal->reason));
 	else if (rc == -ETIMEDOUT)
 		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED, "rehearsed: the new QEMU did not come up in time%s%s",
 			    *last ? ": " : "", last);
 	else
 		reasons_add(reasons, BLOCKER_REHEARSAL_FAILED,
-			    "rehearsed: the new QEMU ended before it could tell why%s%s", *last ? ": " : "", last);
+			    "rehearsed: the new QEMU ended before it could tell why%s%s%s", *last ? ": " : "", last,
+			    confined_hint(last));
 }
 
 /* From its start to its monitor's answer, in milliseconds; negative where it did not come so far. */

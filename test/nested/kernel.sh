@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # kernel.sh - what test/nested.bats has run in the nested guest: VMs that hold vhost-net, vhost-vsock and VFIO devices of
-# the real kernel, or memory on two NUMA nodes. Says "passed: WHAT" after each part; the first failure ends it all.
+# the real kernel, or memory on two NUMA nodes, or are confined (confined.sh). Says "passed: WHAT" after each part; the first
+# failure ends it all.
 
 set -eE
 cd /run
@@ -10,6 +11,8 @@ export PATIENCE=10 WAIT_STEP=0.5
 . "$TEST_DIR/lib/common.bash"
 # shellcheck source=/dev/null
 . "$TEST_DIR/lib/network.bash"
+# shellcheck source=/dev/null
+. "$TEST_DIR/nested/confined.sh"
 VSOCK=$TOOLS/vsock.py
 
 tell() {
@@ -255,7 +258,7 @@ with_linux() {
 LINUX_GUEST=$NESTED_GUEST
 start_linux
 # Each in a shell of its own, for its own VM's variables.
-for part in ${NESTED_PARTS:-with_vfio with_devices_of_its_own}; do
+for part in ${NESTED_PARTS:-with_vfio with_devices_of_its_own with_cgroups with_apparmor}; do
 	("$part")
 done
 with_linux
