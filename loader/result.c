@@ -21,12 +21,12 @@ static const struct phase {
 	{ "prepare", JOURNAL_SAVED, JOURNAL_EXEC },    { "exec", JOURNAL_EXEC, JOURNAL_STARTED },
 	{ "startup", JOURNAL_STARTED, JOURNAL_UP },    { "remap", JOURNAL_UP, JOURNAL_REMAPPED },
 	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
-	{ NULL },
+	{ .name = NULL },
 }, by_transfer[] = {
 	{ "stop", JOURNAL_STOPPING, JOURNAL_STOPPED }, { "save", JOURNAL_STOPPED, JOURNAL_SAVED },
 	{ "give", JOURNAL_SAVED, JOURNAL_GIVEN },      { "remap", JOURNAL_GIVEN, JOURNAL_REMAPPED },
 	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
-	{ NULL },
+	{ .name = NULL },
 };
 
 static double ms_between(uint64_t from, uint64_t to)
