@@ -45,6 +45,7 @@ static void add_children(struct lines *l, const char *kind, const char *path, bo
 	json_decref(list);
 }
 
+/* One without a name (gdbstub.c:gdbserver_start) has one made of random digits (util/id.c:id_generate). */
 static void add_chardevs(struct lines *l, uint64_t deadline)
 {
 	char error[QMP_ERROR_MAX];
@@ -52,8 +53,11 @@ static void add_chardevs(struct lines *l, uint64_t deadline)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-		add(l, "character device", json_string_value(json_object_get(item, "label")), NULL);
+	json_array_foreach(list, i, item) {
+		const char *label = json_string_value(json_object_get(item, "label"));
+
+		add(l, "character device", label && *label == '#' ? "(unnamed)" : label, NULL);
+	}
 	json_decref(list);
 }
 
@@ -127,7 +131,10 @@ static void add_block(struct lines *l, uint64_t deadline)
 	json_decref(list);
 }
 
-/* "info network" indents what is behind a hub or peer; only the names count, which end at a colon. */
+/*
+ * "info network" indents what is behind a hub or peer; only the names count, which end at a colon. What is at a hub's port
+ * follows it: " \\ hub0port1: net1: index=0"
+ */
 static void add_network(struct lines *l, uint64_t deadline)
 {
 	char *text = qmp_hmp(&qmp_private, "info network", deadline), *save = NULL;
@@ -147,6 +154,12 @@ static void add_network(struct lines *l, uint64_t deadline)
 		else if (!indented)
 			continue;
 		add(l, "network", line, NULL);
+		char *end = colon && indented ? strstr(colon + 1, ": index=") : NULL;
+
+		if (end) {
+			*end = '\0';
+			add(l, "network", colon + 2, NULL);
+		}
 	}
 	free(text);
 }
