@@ -145,6 +145,38 @@ fifo_is_well() {
 
 has_echoes() { [ "$(grep -c '^E 7a' "$VM_DIR/out")" -eq "$1" ]; }
 
+# streams_are_whole: what came out is in order, echoes of both streams and ticks alike
+# shellcheck disable=SC2120 # the number of bytes is known only at the end
+streams_are_whole() {
+	"$TOOLS/serialechoes.py" "$VM_DIR/out" "$@" && sed -n 's/^I /E /p; /^T /p' "$VM_DIR/out" >"$VM_DIR/one.out" &&
+		"$TOOLS/serialechoes.py" "$VM_DIR/one.out" "$@"
+}
+
+streams_go_on() {
+	goes_on "$VM_DIR/out"
+	streams_are_whole
+}
+
+# Over a single FIFO the other end's writers and readers share what is in it: only one way can be used.
+@test "-serial pipe: a stream both ways over two FIFOs, -chardev pipe: one way over a single one; a failed update too" {
+	mkfifo "$VM_DIR/line.in" "$VM_DIR/line.out" "$VM_DIR/one"
+	start_background "$VM_DIR/out" cat "$VM_DIR/line.out"
+	SERIAL_ARGS=(-serial "pipe:$VM_DIR/line")
+	start_vm -nodefaults -m 256 -kernel "$GUEST" -M $MACHINE -chardev "pipe,id=one,path=$VM_DIR/one" -device pci-serial,chardev=one
+	wait_for 10 grep -q 'T 3 ' "$VM_DIR/out"
+	printf p >"$VM_DIR/line.in"
+	wait_for 10 grep -q '^L 2' "$VM_DIR/out"
+	start_background "$VM_DIR/feeder.json" "$TOOLS/feeder.py" 200 "$VM_DIR/line.in" "$VM_DIR/one"
+	local feeder=$!
+	wait_for 10 grep -q '^I 9f' "$VM_DIR/out"
+	there_and_back streams_go_on
+	update_fails
+	streams_go_on
+	stop_client "$feeder" "$VM_DIR/feeder.json"
+	wait_for 10 streams_are_whole "$(jq -R 'fromjson? | .sent // empty' "$VM_DIR/feeder.json")"
+	vm_lives
+}
+
 @test "-serial file: on a FIFO: its reader sees no end, and every line" {
 	mkfifo "$VM_DIR/console"
 	start_background "$VM_DIR/out" cat "$VM_DIR/console"

@@ -17,6 +17,8 @@
  *   t  write a word into every 4 KiB page of RAM above 32 MiB, beyond 4 GiB too: "P <pages>"
  *   v  check those words: "V ok <pages>" or "V BAD <pages> <first bad page frame>"
  *   a  counters of the secondary CPUs: "A <n> <n> ..."
+ *   p  from here on the serial lines on PCI cards too, up to two: "L <lines>". One that was plugged in while the guest
+ *      ran gets ticks and echoes of its own; of another only input is taken, and told on COM1: "I <hex>"
  * Built with -DPVH it has no multiboot header but Xen's note, which machine microvm wants, and gets no command line.
  * Command line (-append): seed=N hz=N kib=N (pattern size, 1024 at most 8192) aps (start the secondary CPUs)
  */
@@ -25,6 +27,9 @@
 
 enum {
 	COM1 = 0x3f8,
+	LINES = 3,
+	PCI_SERIAL = 0x00021b36, /* QEMU's pci-serial */
+	PCI_SERIAL_PORTS = 0xf000,
 	PIT = 0x40,
 	PIT_HZ = 1193182,
 	PATTERN_BASE = 16 << 20,
@@ -179,6 +184,11 @@ static struct {
 static struct range ram[MAX_RANGES];
 static uint32_t ram_ranges;
 
+/* Ports of the serial lines; what is printed goes to the chosen one. */
+static uint16_t lines[LINES] = { COM1 };
+static bool only_input[LINES];
+static uint32_t line_count = 1, chosen;
+
 static uint64_t page_directory_pointers[4] __attribute__((aligned(32)));
 static uint64_t low_directory[512] __attribute__((aligned(4096)));
 static uint64_t window_directory[512] __attribute__((aligned(4096)));
@@ -202,11 +212,26 @@ static uint8_t inb(uint16_t port)
 	return value;
 }
 
+static uint32_t pci_read(uint32_t slot, uint32_t offset)
+{
+	uint32_t value;
+
+	__asm__ volatile("outl %0, %1" : : "a"(0x80000000 | slot << 11 | offset), "Nd"((uint16_t)0xcf8));
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"((uint16_t)0xcfc));
+	return value;
+}
+
+static void pci_write(uint32_t slot, uint32_t offset, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(0x80000000 | slot << 11 | offset), "Nd"((uint16_t)0xcf8));
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"((uint16_t)0xcfc));
+}
+
 static void put_char(char c)
 {
-	while (!(inb(COM1 + 5) & 0x20))
+	while (!(inb(lines[chosen] + 5) & 0x20))
 		;
-	outb(COM1, (uint8_t)c);
+	outb(lines[chosen], (uint8_t)c);
 }
 
 static void put_text(const char *text)
@@ -334,6 +359,25 @@ static void set_up_serial(void)
 	outb(COM1 + 2, 1);
 	outb(COM1 + 4, 0x0b);
 	outb(COM1 + 1, 1);
+}
+
+/* Cards that were plugged in while the guest ran have no ports yet. All are polled. */
+static void find_serial_cards(void)
+{
+	for (uint32_t slot = 0; slot < 32 && line_count < LINES; slot++) {
+		if (pci_read(slot, 0) != PCI_SERIAL)
+			continue;
+		only_input[line_count] = pci_read(slot, 4) & 1;
+		if (!only_input[line_count]) {
+			pci_write(slot, 0x10, PCI_SERIAL_PORTS + 8 * line_count);
+			pci_write(slot, 4, 1);
+		}
+		lines[line_count] = (uint16_t)(pci_read(slot, 0x10) & ~7U);
+		outb(lines[line_count++] + 2, 1);
+	}
+	put_text("L");
+	put_number(line_count);
+	put_char('\n');
 }
 
 /* --- the pattern --- */
@@ -531,9 +575,9 @@ static void print_secondary_cpus(void)
 
 /* --- main loop --- */
 
-static void on_byte(uint8_t byte)
+static void on_byte(uint8_t byte, const char *echo)
 {
-	put_text("E ");
+	put_text(echo);
 	put_hex(byte, 2);
 	put_char('\n');
 	switch (byte) {
@@ -555,9 +599,35 @@ static void on_byte(uint8_t byte)
 	case 'a':
 		print_secondary_cpus();
 		break;
+	case 'p':
+		find_serial_cards();
+		break;
 	default:
 		break;
 	}
+}
+
+static void read_lines(void)
+{
+	for (uint32_t i = 0; i < line_count; i++) {
+		chosen = only_input[i] ? 0 : i;
+		while (inb(lines[i] + 5) & 1)
+			on_byte(inb(lines[i]), only_input[i] ? "I " : "E ");
+	}
+	chosen = 0;
+}
+
+static void print_tick(uint32_t number, bool ok)
+{
+	for (uint32_t i = 0; i < line_count; i++) {
+		if (only_input[i])
+			continue;
+		chosen = i;
+		put_text("T");
+		put_number(number);
+		put_text(ok ? " pattern-ok\n" : " BAD\n");
+	}
+	chosen = 0;
 }
 
 __attribute__((used, noreturn)) void guest_main(const struct multiboot_info *info)
@@ -591,13 +661,10 @@ __attribute__((used, noreturn)) void guest_main(const struct multiboot_info *inf
 	for (;;) {
 		bool busy = true;
 
-		while (inb(COM1 + 5) & 1)
-			on_byte(inb(COM1));
+		read_lines();
 		if (ticks != seen) {
 			seen = ticks;
-			put_text("T");
-			put_number(++counter);
-			put_text(check_next_slice() ? " pattern-ok\n" : " BAD\n");
+			print_tick(++counter, check_next_slice());
 		}
 		if (filled_slices < pattern_words / SLICE_WORDS)
 			step_fill();

@@ -13,7 +13,7 @@ With --telnet the server must greet as QEMU's does, once. What is sent then has 
 doubled, and goes out byte by byte, so that at most times half a command is on its way.
 
 The line is a UNIX socket's path (@NAME: an abstract one), HOST:PORT, [HOST]:PORT or a terminal (/dev/...); with --listen it is
-served there instead, to one client for good. udp:OURS:THEIRS are two ports on 127.0.0.1; where THEIRS is 0, it is that of
+served there instead, to one client for good. So it is with vsock:CID:PORT. udp:OURS:THEIRS are two ports on 127.0.0.1; where THEIRS is 0, it is that of
 the first datagram, which is told as "peer".
 """
 import argparse
@@ -31,7 +31,7 @@ import time
 import tty
 
 KNOWN = re.compile(rb"^(G cprshim test guest|R ready|D \d+|T \d+ (pattern-ok|BAD)|E [0-9a-f]{2}"
-                   rb"|M [0-9a-f]{8} [0-9a-f]{8} (ok|BAD)|F [01]|P \d+|V (ok|BAD) \d+( \d+)?|A( BAD)?( \d+)*|B busy)$")
+                   rb"|M [0-9a-f]{8} [0-9a-f]{8} (ok|BAD)|F [01]|P \d+|V (ok|BAD) \d+( \d+)?|A( BAD)?( \d+)*|B busy|L \d+)$")
 
 # chardev/char-socket.c:tcp_chr_telnet_init
 TELNET_GREETING = b"\xff\xfb\x01\xff\xfb\x03\xff\xfb\x00\xff\xfd\x00"
@@ -78,7 +78,10 @@ class Client:
             return self.open_datagrams(*map(int, where.split(":")[1:]))
         family = socket.AF_UNIX if where[0] in "/@" else socket.AF_INET6 if "[" in where else socket.AF_INET
         address = where.replace("@", "\0")
-        if family != socket.AF_UNIX:
+        if where.startswith("vsock:"):
+            family = socket.AF_VSOCK
+            address = tuple(map(int, where.split(":")[1:]))
+        elif family != socket.AF_UNIX:
             host, port = where.rsplit(":", 1)
             address = (host.strip("[]"), int(port))
         link = socket.socket(family)
