@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <linux/vm_sockets.h>
+
 #include "../shim/decoy.h"
 #include "../shim/real.h"
 
@@ -36,13 +38,17 @@ void address_text(int fd, bool peer, char *ret, size_t size)
 			snprintf(ret, size, "unix:%.*s", (int)path, un->sun_path);
 		else if (path > 1)
 			snprintf(ret, size, "unix:%.*s", (int)path - 1, un->sun_path + 1);
+	} else if (addr.ss_family == AF_VSOCK) {
+		const struct sockaddr_vm *vm = (const struct sockaddr_vm *)&addr;
+
+		snprintf(ret, size, "vsock:%u:%u", vm->svm_cid, vm->svm_port);
 	} else if (!getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port, sizeof(port),
 				NI_NUMERICHOST | NI_NUMERICSERV)) {
 		snprintf(ret, size, addr.ss_family == AF_INET6 ? "tcp:[%s]:%s" : "tcp:%s:%s", host, port);
 	}
 }
 
-/** address_is_vsock() - is this a vsock socket, of which QEMU's file names say nothing? */
+/** address_is_vsock() - is this a vsock socket? */
 bool address_is_vsock(int fd)
 {
 	int domain = 0;

@@ -32,6 +32,12 @@ static bool begins_with(const char **name, const char *text)
 	return !**name || **name == ',' || **name == ' ';
 }
 
+/* A device with a vsock connection is "unknown", and one without does not say that it listens. */
+static bool is_vsock_name(const char *name, const char *text)
+{
+	return !strncmp(text, "vsock:", 6) && (!strcmp(name, "unknown") || !strcmp(name, text));
+}
+
 static const json_t *find(const json_t *chardevs, const char *text, bool server)
 {
 	const json_t *dev;
@@ -45,6 +51,8 @@ static const json_t *find(const json_t *chardevs, const char *text, bool server)
 			continue;
 		if (!strncmp(name, "disconnected:", 13))
 			name += 13;
+		if (is_vsock_name(name, text))
+			return dev;
 		if (!begins_with(&name, text))
 			continue;
 		if (server == (strstr(name, "server=on") != NULL))

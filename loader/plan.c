@@ -20,6 +20,7 @@
 #include "version.h"
 #include "vhosts.h"
 #include "vm.h"
+#include "vsocks.h"
 
 static const char *const action_names[] = { "close", "reopen", "preserve", "block" };
 
@@ -137,10 +138,6 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	if (it->kind == FDKIND_VHOST && !(it->rec.flags & FDREC_SCM))
 		return vhosts_plan(it, blockers);
-	if (address_is_vsock(it->fd)) {
-		reasons_add(blockers, BLOCKER_VSOCK, "descriptor %d is a vsock socket", it->fd);
-		return PLAN_BLOCK;
-	}
 	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
@@ -467,6 +464,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	ret->stdio = chardevs_is(chardevs, "stdio");
 	check_endpoints(ret, chardevs, blockers);
 	telnets_check(ret, chardevs, blockers);
+	vsocks_check(ret, chardevs, blockers);
 	check_twins(ret, blockers);
 	check_netdevs(ret, blockers);
 	if (table_why_incomplete())

@@ -9,6 +9,6 @@ setup() { setup_vm_dir; }
 teardown() { teardown_vm_dir; }
 
 # One boot for all of it: it takes longer than most of its parts.
-@test "vhost-net and vhost-vsock through every kind of update, VFIO refused, two NUMA nodes, cgroups, AppArmor: on a real kernel" {
+@test "vhost-net, vhost-vsock and vsock lines through every kind of update, VFIO refused, two NUMA nodes, cgroups, AppArmor: on a real kernel" {
 	nested_run "$TEST_DIR/nested/kernel.sh" 1200 "$VM_DIR/nested.log"
 }
