@@ -68,6 +68,8 @@ static void adopt_slots(const struct cprstate *state, int state_fd)
 		adopt_slot(state->fd[i].fd);
 	for (uint32_t i = 0; i < state->fdset_count; i++)
 		adopt_slot(state->fdset[i].fd);
+	for (uint32_t i = 0; i < state->fdname_count; i++)
+		adopt_slot(state->fdname[i].fd);
 	for (uint32_t i = 0; i < state->nbd_count; i++)
 		adopt_slot(state->nbd[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)

@@ -21,7 +21,7 @@ static bool serves_two(const struct planned *p, bool for_show, const char **ret_
 {
 	if (p->partner)
 		return for_show && partners_rehearsable(p->it.fd, ret_name);
-	return (p->it.kind != FDKIND_VHOST || p->action != PLAN_PRESERVE) &&
+	return (p->it.kind != FDKIND_VHOST || p->action != PLAN_PRESERVE || p->named) &&
 	       (p->it.kind != FDKIND_CONNECTION || p->action != PLAN_CLOSE || nbd_is_spare(p->it.fd));
 }
 

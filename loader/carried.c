@@ -24,8 +24,8 @@ static int keep(struct handover *h, int fd)
 	return fd;
 }
 
-/* A number of ours for what QEMU has as @fd, until handover_release(). */
-static int park(struct handover *h, int fd)
+/** carried_park() - a number of ours for what QEMU has as @fd, until handover_release(); or a negative errno */
+int carried_park(struct handover *h, int fd)
 {
 	return keep(h, slots_park(fd));
 }
@@ -35,7 +35,7 @@ static int ram_fd(struct handover *h, const struct ramblock *b)
 	if (b->copied)
 		return keep(h, ramblocks_copy(b));
 	/* Memory of QEMU's own descriptor gets a number of ours; our memfds go as they are. */
-	return slots_owns(b->fd) ? b->fd : park(h, b->fd);
+	return slots_owns(b->fd) ? b->fd : carried_park(h, b->fd);
 }
 
 /** carried_put_ram() - write the RAM blocks. Return: 0 or a negative errno. */
@@ -92,7 +92,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 	struct cpr_fd rec = {
 		.kind = (uint32_t)p->it.kind,
 		.number = p->it.fd,
-		.fd = d ? d->real : park(h, p->it.fd),
+		.fd = d ? d->real : carried_park(h, p->it.fd),
 		.parent = parent,
 		.open_flags = p->it.rec.open_flags,
 		.inherited = p->given || ((p->it.rec.flags & FDREC_INHERITED) != 0 && p->it.fd > STDERR_FILENO),
@@ -113,7 +113,7 @@ static int put_fd(struct handover *h, const struct freeze *f, const struct plann
 /** carried_is() - does this descriptor of QEMU's go to the successor by its number? */
 bool carried_is(const struct planned *p, const struct plan *plan)
 {
-	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM || p->fdset)
+	if (p->action != PLAN_PRESERVE || p->it.kind == FDKIND_SHIM || p->it.kind == FDKIND_RAM || p->fdset || p->named)
 		return false;
 	/* Descriptors 0 to 2 stay where they are; a chardev on them gets decoys. */
 	return p->it.kind != FDKIND_STDIO || (plan->stdio && p->it.fd <= STDOUT_FILENO);
@@ -190,7 +190,7 @@ int carried_put_fdsets(struct handover *h, const struct plan *plan)
 				.opaque = opaque ? opaque : "",
 			};
 
-			rec.fd = park(h, rec.number);
+			rec.fd = carried_park(h, rec.number);
 			if (rec.fd < 0)
 				return rec.fd;
 			cprstate_put_fdset(&h->w, &rec);
@@ -223,7 +223,7 @@ int carried_put_nbd(struct handover *h, const struct plan *plan)
 			rec.heard = (struct cpr_bytes){ words.heard, (uint32_t)words.heard_len };
 		}
 		if (nbd_is_spare(it->fd))
-			rec.fd = rc = park(h, it->fd);
+			rec.fd = rc = carried_park(h, it->fd);
 		rc = rc < 0 ? rc : 0;
 		cprstate_put_nbd(&h->w, &rec);
 	}
@@ -264,6 +264,8 @@ void carried_keep(struct execution *e, const struct cprstate *state)
 		execute_keep(e, state->fdset[i].fd);
 		execute_occupy(e, state->fdset[i].number);
 	}
+	for (uint32_t i = 0; i < state->fdname_count; i++)
+		execute_keep(e, state->fdname[i].fd);
 	for (uint32_t i = 0; i < state->nbd_count; i++)
 		execute_keep(e, state->nbd[i].fd);
 	for (uint32_t i = 0; i < state->pin_count; i++)

@@ -11,6 +11,7 @@
 struct handover;
 
 bool carried_is(const struct planned *p, const struct plan *plan);
+int carried_park(struct handover *h, int fd);
 int carried_put_ram(struct handover *h);
 int carried_put_fds(struct handover *h, const struct freeze *f, const struct plan *plan);
 void carried_put_awaited(struct handover *h, const struct plan *plan);

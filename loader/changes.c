@@ -259,14 +259,14 @@ bool changes_any(void)
 	return any;
 }
 
-/** changes_uses_descriptor() - was a network added that has this descriptor by its number? */
-bool changes_uses_descriptor(int number)
+/** changes_uses_descriptor() - was something of this kind added that has this descriptor by its number? */
+bool changes_uses_descriptor(const char *kind, int number)
 {
 	bool uses = false;
 
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < count && !uses; i++) {
-		if (changes[i].what != CHANGE_ADDED || changes[i].gone || strcmp(changes[i].kind, "network") != 0)
+		if (changes[i].what != CHANGE_ADDED || changes[i].gone || strcmp(changes[i].kind, kind) != 0)
 			continue;
 		json_t *command = json_loads(changes[i].command, 0, NULL);
 		uses = fdnames_has_number(json_object_get(command, "arguments"), number);

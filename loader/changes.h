@@ -56,7 +56,7 @@ void changes_forget(const struct change *c);
 void changes_remove(const char *kind, const char *id);
 bool changes_is_removed(const char *kind, const char *id);
 bool changes_any(void);
-bool changes_uses_descriptor(int number);
+bool changes_uses_descriptor(const char *kind, int number);
 void changes_set_command(const struct change *c, const char *command);
 void changes_set_value(const char *kind, const char *id, const char *command);
 bool changes_has_value(const char *kind, const char *id);

@@ -106,7 +106,8 @@ static int barrier(int times, uint64_t deadline)
 int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		int rc = plan->fds[i].it.kind == FDKIND_LISTENER ? hold(f, &plan->fds[i]) : 0;
+		bool gate = plan->fds[i].it.kind == FDKIND_LISTENER && !plan->fds[i].named;
+		int rc = gate ? hold(f, &plan->fds[i]) : 0;
 
 		if (rc)
 			return rc;
@@ -116,6 +117,9 @@ int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns
 
 static bool is_input(const struct planned *p, const struct plan *plan)
 {
+	/* Nobody uses it. */
+	if (p->named)
+		return false;
 	switch (p->it.kind) {
 	case FDKIND_CLIENT:
 	case FDKIND_CONNECTION:

@@ -24,6 +24,7 @@
 #include "guestcpu.h"
 #include "migparams.h"
 #include "mux.h"
+#include "namedfds.h"
 #include "parcel.h"
 #include "pins.h"
 #include "program.h"
@@ -387,6 +388,8 @@ int handover_write_beside(struct handover *h, const struct freeze *f, const stru
 		rc = carried_put_fds(h, f, plan);
 	if (!rc)
 		rc = carried_put_fdsets(h, plan);
+	if (!rc)
+		rc = namedfds_put(h, plan);
 	if (rc)
 		return rc;
 	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = h->channel });
@@ -431,6 +434,8 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = carried_put_fds(h, f, plan);
 	if (!rc)
 		rc = carried_put_fdsets(h, plan);
+	if (!rc)
+		rc = namedfds_put(h, plan);
 	if (!rc)
 		rc = carried_put_nbd(h, plan);
 	carried_put_awaited(h, plan);

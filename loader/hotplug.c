@@ -12,6 +12,7 @@
 #include "entities.h"
 #include "fault.h"
 #include "made.h"
+#include "namedfds.h"
 #include "optvalue.h"
 #include "placement.h"
 #include "qmp.h"
@@ -382,9 +383,10 @@ static int run(const struct change *change, uint64_t deadline, char error[QMP_ER
 {
 	json_t *command = json_loads(change->command, 0, NULL);
 	const char *name = json_string_value(json_object_get(command, "execute"));
-	json_t *answer = name ? qmp_command(&qmp_private, name, json_incref(json_object_get(command, "arguments")),
-					    deadline, error)
-			      : NULL;
+	json_t *arguments = json_object_get(command, "arguments"), *answer = NULL;
+
+	if (name && !namedfds_pass(arguments, deadline, error))
+		answer = qmp_command(&qmp_private, name, json_incref(arguments), deadline, error);
 	int rc = answer ? 0 : -EIO;
 
 	if (json_is_string(answer) && !watched_hmp_went_well(json_string_value(answer))) {

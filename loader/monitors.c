@@ -3,14 +3,18 @@
 #include "monitors.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../shim/real.h"
 #include "../shim/session.h"
+#include "../shim/slots.h"
 #include "../state/jsonscan.h"
 #include "clock.h"
+#include "fdnames.h"
 #include "qmp.h"
 #include "vm.h"
 #include "wire.h"
@@ -19,6 +23,7 @@
 #define RESIDUE_MS 5000
 /* How long a monitor may take to greet; it is up already. */
 #define HANDSHAKE_MS 5000
+
 /** monitors_is_one() - is this the connection of a monitor's client? */
 bool monitors_is_one(const struct preserved *p)
 {
@@ -65,7 +70,23 @@ static int say(struct decoy *d, const void *data, size_t len)
 
 #define CAPABILITIES_ID "\"cprshim-capabilities\""
 
-/* Negotiates as the client had done. An event may come before the answer: it is the client's. */
+/* Takes an answer. An event may come before it: it is the client's. */
+static int await(struct decoy *d, struct wire *w, const char *mark, uint64_t until)
+{
+	int rc = 0;
+
+	while (!rc && !wire_take(w, mark)) {
+		struct pollfd wait = { .fd = d->peer, .events = POLLIN };
+
+		if (clock_now() > until)
+			return -ETIMEDOUT;
+		poll(&wait, 1, clock_left_ms(until));
+		rc = wire_read(w, d);
+	}
+	return rc;
+}
+
+/* Negotiates as the client had done. */
 static int negotiate(struct preserved *p, struct wire *w, uint64_t until)
 {
 	static const char plain[] = "{\"execute\": \"qmp_capabilities\", \"id\": " CAPABILITIES_ID "}\n";
@@ -74,22 +95,61 @@ static int negotiate(struct preserved *p, struct wire *w, uint64_t until)
 	const char *request = p->oob ? oob : plain;
 	int rc = say(&p->decoy, request, strlen(request));
 
-	while (!rc && !wire_take(w, CAPABILITIES_ID)) {
-		struct pollfd wait = { .fd = p->decoy.peer, .events = POLLIN };
+	return rc ? rc : await(&p->decoy, w, CAPABILITIES_ID, until);
+}
+
+#define GETFD_ID "\"cprshim-getfd\""
+
+/* Passes in a descriptor as a client has done, and waits until the monitor is seen to have it. */
+static int give_one(struct decoy *d, struct wire *w, const struct cpr_fdname *rec, int monitor, uint64_t until)
+{
+	json_t *command = json_pack("{s:s, s:s, s:{s:s}}", "execute", "getfd", "id", "cprshim-getfd", "arguments",
+				    "fdname", rec->name);
+	char *text = rec->hmp ? NULL : json_dumps(command, JSON_COMPACT);
+
+	if (rec->hmp && asprintf(&text, "getfd %s\n", rec->name) < 0)
+		text = NULL;
+	int rc = text ? qmp_send_first(d->peer, text[0], rec->fd) : -ENOMEM;
+	if (!rc)
+		rc = say(d, text + 1, strlen(text + 1));
+	free(text);
+	json_decref(command);
+	if (!rc)
+		rc = rec->hmp ? expect(d, "(qemu) ", until) : await(d, w, GETFD_ID, until);
+	/* Its answer is seen by us just before it is looked at on QEMU's side. */
+	while (!rc && !fdnames_has(monitor, rec->name)) {
+		struct pollfd nothing = { .fd = -1 };
 
 		if (clock_now() > until)
-			return -ETIMEDOUT;
-		poll(&wait, 1, clock_left_ms(until));
-		rc = wire_read(w, &p->decoy);
+			return -ENOENT;
+		poll(&nothing, 1, 1);
 	}
 	return rc;
+}
+
+/*
+ * What nobody had taken of what the monitor's clients have passed in. @number: the monitor's in the old program; @monitor:
+ * in this one.
+ */
+static void give_descriptors(struct decoy *d, struct wire *w, int number, int monitor, struct reasons *warnings)
+{
+	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
+
+	for (uint32_t i = 0; i < vm.cpr_state->fdname_count; i++) {
+		const struct cpr_fdname *rec = &vm.cpr_state->fdname[i];
+		int rc = rec->monitor == number ? give_one(d, w, rec, monitor, until) : 0;
+
+		if (rc)
+			reasons_note(warnings, "descriptor \"%s\" was not passed in again: %s", rec->name,
+				     strerror(-rc));
+	}
 }
 
 /*
  * A monitor greets its decoy and is told what its client had said; the client sees nothing of it, but of what else was
  * sent.
  */
-static int handshake(struct preserved *p, struct wire *w)
+static int handshake(struct preserved *p, struct wire *w, struct reasons *warnings)
 {
 	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
 	int rc;
@@ -101,6 +161,8 @@ static int handshake(struct preserved *p, struct wire *w)
 		if (!rc && p->negotiated)
 			rc = negotiate(p, w, until);
 	}
+	if (!rc)
+		give_descriptors(&p->decoy, w, p->number, p->decoy.number, warnings);
 	if (!rc && p->partial_len)
 		rc = say(&p->decoy, p->partial, p->partial_len);
 	if (!rc && p->telnet.len)
@@ -139,11 +201,11 @@ static int pass_output(struct preserved *p, struct wire *w)
 	return !rc && w->len ? -EAGAIN : rc;
 }
 
-static int hand_monitor_over(struct preserved *p)
+static int hand_monitor_over(struct preserved *p, struct reasons *warnings)
 {
 	uint64_t until = qmp_in_ms(RESIDUE_MS);
 	struct wire w = { .data = NULL };
-	int rc = handshake(p, &w);
+	int rc = handshake(p, &w, warnings);
 
 	while (!rc && !decoy_consumed(&p->decoy) && clock_now() < until) {
 		struct pollfd nothing = { .fd = -1 };
@@ -163,6 +225,48 @@ static int hand_monitor_over(struct preserved *p)
 	return rc;
 }
 
+/* What was passed in to a monitor, as protocol; 0 where nothing was. */
+static int given_to(int number)
+{
+	for (uint32_t i = 0; i < vm.cpr_state->fdname_count; i++)
+		if (vm.cpr_state->fdname[i].monitor == number)
+			return vm.cpr_state->fdname[i].hmp ? SESSION_HMP : SESSION_QMP;
+	return SESSION_UNKNOWN;
+}
+
+/* A monitor without a client now: for a moment it has us. Only when it has seen us leave it may have another. */
+static int visit(struct preserved *listener, struct reasons *warnings)
+{
+	struct preserved us = { .kind = FDKIND_CLIENT,
+				.number = listener->number,
+				.protocol = given_to(listener->number),
+				.negotiated = true };
+	struct wire w = { .data = NULL };
+	uint64_t until = qmp_in_ms(HANDSHAKE_MS);
+
+	if (us.protocol == SESSION_UNKNOWN)
+		return 0;
+	int rc = decoy_visit(&listener->decoy, &us.decoy);
+	us.decoy.number = listener->decoy.number;
+	if (!rc)
+		rc = handshake(&us, &w, warnings);
+	if (!rc)
+		rc = decoy_leave(&us.decoy, clock_left_ms(until));
+	wire_free(&w);
+	us.decoy.peer = slots_close(us.decoy.peer);
+	return rc;
+}
+
+static int open_gate(struct preserved *listener, struct reasons *warnings)
+{
+	int rc = visit(listener, warnings);
+
+	if (rc)
+		reasons_note(warnings, "what was passed in at descriptor %d was not passed in again: %s",
+			     listener->decoy.number, strerror(-rc));
+	return decoy_switch(&listener->decoy);
+}
+
 /**
  * monitors_hand_over() - give each monitor its client, and each listener its queue
  * @warnings: whose connection had to be dropped
@@ -176,7 +280,7 @@ void monitors_hand_over(struct reasons *warnings)
 
 		if (!p->decoy.placed || (!monitors_is_one(p) && p->kind != FDKIND_LISTENER))
 			continue;
-		int rc = p->kind == FDKIND_LISTENER ? decoy_switch(&p->decoy) : hand_monitor_over(p);
+		int rc = p->kind == FDKIND_LISTENER ? open_gate(p, warnings) : hand_monitor_over(p, warnings);
 		if (rc) {
 			reasons_note(warnings, "the client on descriptor %d was dropped: %s", p->decoy.number,
 				     strerror(-rc));

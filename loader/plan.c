@@ -15,6 +15,7 @@
 #include "argv.h"
 #include "changes.h"
 #include "chardevs.h"
+#include "namedfds.h"
 #include "optvalue.h"
 #include "telnets.h"
 #include "version.h"
@@ -99,8 +100,8 @@ static void check_listeners(const struct plan *plan, struct reasons *blockers)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct planned *p = &plan->fds[i];
 
-		if (p->it.kind != FDKIND_LISTENER || p->action != PLAN_PRESERVE || p->chardev || !p->it.recorded ||
-		    !vm.started_seq || p->it.rec.seq < vm.started_seq)
+		if (p->it.kind != FDKIND_LISTENER || p->action != PLAN_PRESERVE || p->chardev || p->named ||
+		    !p->it.recorded || !vm.started_seq || p->it.rec.seq < vm.started_seq)
 			continue;
 		address_text(p->it.fd, false, text, sizeof(text));
 		reasons_add(blockers, BLOCKER_LISTENER_LATE, "descriptor %d listens at %s since after the start",
@@ -134,28 +135,15 @@ static enum plan_action plan_one(struct planned *p, const json_t *chardevs, stru
 		return PLAN_PRESERVE;
 	if (p->from_fdset)
 		return PLAN_REOPEN;
+	if (it->rec.flags & FDREC_SCM)
+		return namedfds_plan(p, blockers);
 	if (p->netdev)
 		return PLAN_PRESERVE;
-	if (it->kind == FDKIND_VHOST && !(it->rec.flags & FDREC_SCM))
-		return vhosts_plan(it, blockers);
+	if (it->kind == FDKIND_VHOST)
+		return vhosts_plan(it, it->rec.flags & FDREC_INHERITED, blockers);
 	if (it->rec.flags & FDREC_INHERITED && it->fd > STDERR_FILENO) {
 		p->chardev = it->kind == FDKIND_LISTENER || it->kind == FDKIND_CONNECTION;
 		return PLAN_PRESERVE;
-	}
-	p->given = it->rec.flags & FDREC_SCM && it->kind == FDKIND_TAP && changes_uses_descriptor(it->fd);
-	if (p->given)
-		return PLAN_PRESERVE;
-	if (it->rec.flags & FDREC_SCM) {
-		/* hw/virtio/vhost-user.c:vhost_user_get_inflight_fd */
-		if (session_protocol(it->rec.parent) == SESSION_VHOST_USER)
-			reasons_add(blockers, BLOCKER_VHOST_USER,
-				    "descriptor %d (%s): a vhost-user back end that keeps its unfinished requests in "
-				    "memory of its own (inflight)",
-				    it->fd, it->link);
-		else
-			reasons_add(blockers, BLOCKER_DESCRIPTOR_RECEIVED,
-				    "descriptor %d (%s) was passed in by a monitor's client", it->fd, it->link);
-		return PLAN_BLOCK;
 	}
 	switch (it->kind) {
 	case FDKIND_SHIM:
@@ -465,6 +453,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	check_endpoints(ret, chardevs, blockers);
 	telnets_check(ret, chardevs, blockers);
 	vsocks_check(ret, chardevs, blockers);
+	namedfds_check(ret, blockers);
 	check_twins(ret, blockers);
 	check_netdevs(ret, blockers);
 	if (table_why_incomplete())

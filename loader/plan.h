@@ -34,7 +34,8 @@ enum plan_action {
  * @netdev: name of the network back end whose socket it is, or NULL
  * @fdset:   it is a member of a descriptor set
  * @from_fdset: it was opened through a descriptor set, and will be again
- * @given:   it was passed in, and is a network's that is added again with its number
+ * @given:   it was passed in, and is of something that is added again with its number
+ * @named:   it was passed in under a name, and nobody has taken it
  * @partner: it leads to the other half of a device (loader/partners.h), which QEMU talks to until the exec: no decoy
  */
 struct planned {
@@ -47,6 +48,7 @@ struct planned {
 	bool fdset;
 	bool from_fdset;
 	bool given;
+	bool named;
 	bool partner;
 };
 

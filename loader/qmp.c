@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../shim/log.h"
 #include "../shim/main_call.h"
+#include "../shim/real.h"
 #include "changes.h"
 #include "clock.h"
 
@@ -163,14 +165,45 @@ static int send_all(struct qmp *q, const char *text, size_t len, uint64_t deadli
 	return 0;
 }
 
-static int send_command(struct qmp *q, const char *name, json_t *arguments, unsigned int id, uint64_t deadline_ns)
+/**
+ * qmp_send_first() - send the first byte of a request, and a descriptor with it
+ * @fd:		the other end of a monitor's connection
+ * @byte:	the byte
+ * @descriptor: the descriptor
+ *
+ * Return: 0 or a negative errno.
+ */
+int qmp_send_first(int fd, char byte, int descriptor)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room)
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &descriptor, sizeof(descriptor));
+	return real(sendmsg)(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int send_command(struct qmp *q, const char *name, json_t *arguments, int descriptor, unsigned int id,
+			uint64_t deadline_ns)
 {
 	json_t *message = json_pack("{s:s, s:i, s:o*}", "execute", name, "id", (int)id, "arguments", arguments);
 	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
-	int rc = -ENOMEM;
+	size_t sent = text && descriptor >= 0;
+	int rc = text ? 0 : -ENOMEM;
 
-	if (text)
-		rc = send_all(q, text, strlen(text), deadline_ns);
+	if (sent)
+		rc = qmp_send_first(q->fd, text[0], descriptor);
+	if (!rc)
+		rc = send_all(q, text + sent, strlen(text + sent), deadline_ns);
 	free(text);
 	json_decref(message);
 	return rc;
@@ -199,17 +232,9 @@ static int let_it_end(struct qmp *q)
 	return q->ending ? rc : 0;
 }
 
-/**
- * qmp_command() - send a command and wait for its answer
- * @q:		 the client
- * @name:	 the command
- * @arguments:	 its arguments, or NULL; the reference is taken
- * @deadline_ns: CLOCK_MONOTONIC; after it the answer, if it comes, is dropped
- * @error:	 on failure: why, in QEMU's words where it answered
- *
- * Return: the value of "return", a new reference, or NULL.
- */
-json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+/* qmp_command() with a descriptor, or -1 */
+static json_t *command_with(struct qmp *q, const char *name, json_t *arguments, int descriptor, uint64_t deadline_ns,
+			    char error[QMP_ERROR_MAX])
 {
 	unsigned int id = ++q->next_id;
 	int rc = let_it_end(q);
@@ -217,7 +242,7 @@ json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t
 	if (rc)
 		json_decref(arguments);
 	else
-		rc = send_command(q, name, arguments, id, deadline_ns);
+		rc = send_command(q, name, arguments, descriptor, id, deadline_ns);
 
 	q->unanswered = false;
 
@@ -241,6 +266,38 @@ json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t
 	}
 	q->unanswered = true;
 	return fail(error, name, rc);
+}
+
+/**
+ * qmp_command() - send a command and wait for its answer
+ * @q:		 the client
+ * @name:	 the command
+ * @arguments:	 its arguments, or NULL; the reference is taken
+ * @deadline_ns: CLOCK_MONOTONIC; after it the answer, if it comes, is dropped
+ * @error:	 on failure: why, in QEMU's words where it answered
+ *
+ * Return: the value of "return", a new reference, or NULL.
+ */
+json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+{
+	return command_with(q, name, arguments, -1, deadline_ns, error);
+}
+
+/**
+ * qmp_getfd() - pass a descriptor in
+ * @name:	 its name in that monitor
+ * @descriptor:	 the descriptor
+ * @deadline_ns: as qmp_command()'s
+ * @error:	 as qmp_command()'s
+ *
+ * Return: 0, or -EIO with @error set.
+ */
+int qmp_getfd(struct qmp *q, const char *name, int descriptor, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+{
+	json_t *answer = command_with(q, "getfd", json_pack("{s:s}", "fdname", name), descriptor, deadline_ns, error);
+
+	json_decref(answer);
+	return answer ? 0 : -EIO;
 }
 
 /** qmp_do() - qmp_command() where the answer says nothing. Return: 0, or -EIO with @error set. */

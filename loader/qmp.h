@@ -47,6 +47,8 @@ void qmp_release(struct qmp *q);
 int qmp_handshake(struct qmp *q, uint64_t deadline_ns);
 json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns,
 		    char error[QMP_ERROR_MAX]);
+int qmp_send_first(int fd, char byte, int descriptor);
+int qmp_getfd(struct qmp *q, const char *name, int descriptor, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
 int qmp_do(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
 char *qmp_hmp(struct qmp *q, const char *line, uint64_t deadline_ns);
 int qmp_wait_event(struct qmp *q, uint64_t deadline_ns);

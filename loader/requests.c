@@ -20,10 +20,12 @@
  * @fd:	     the monitor's connection
  * @id:	     QMP: its id as JSON, or NULL
  * @request: as QMP; NULL where it is none that is watched
+ * @hmp:     it was a line
  * @came:    the descriptor that came with it
  */
 struct asked {
 	int fd;
+	bool hmp;
 	char *id;
 	json_t *request;
 	struct fdname came;
@@ -40,7 +42,7 @@ static void apply(const struct asked *a)
 	const struct watched *w = watched_find(a->request);
 
 	if (!w) {
-		fdnames_add(&a->came, a->request);
+		fdnames_apply(&a->came, a->hmp, a->request);
 		return;
 	}
 	json_t *command = watched_command(a->request);
@@ -96,13 +98,17 @@ static void on_asked(int fd, bool hmp, const char *text, size_t len)
 
 	pthread_mutex_lock(&lock);
 	bool names = fdnames_is_request(request);
+	if (!names)
+		fdnames_tell(fd, request);
 	if (!names && !watched_find(request)) {
 		json_decref(request);
 		request = NULL;
 	}
 	ask(fd, id, request);
-	if (names && asked_count)
+	if (names && asked_count) {
+		asked[asked_count - 1].hmp = hmp;
 		asked[asked_count - 1].came = fdnames_newest(fd);
+	}
 	pthread_mutex_unlock(&lock);
 	free(id);
 }

@@ -61,6 +61,8 @@ static void use_own_numbers(struct cprstate *state, const struct cprstate *first
 		state->fd[i].fd = first->fd[i].fd;
 	for (uint32_t i = 0; i < state->fdset_count; i++)
 		state->fdset[i].fd = first->fdset[i].fd;
+	for (uint32_t i = 0; i < state->fdname_count; i++)
+		state->fdname[i].fd = first->fdname[i].fd;
 	for (uint32_t i = 0; i < state->pin_count; i++)
 		state->pin[i].fd = first->pin[i].fd;
 	for (uint32_t i = 0; i < state->binary_count; i++)

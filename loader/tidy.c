@@ -143,6 +143,8 @@ void tidy_up(struct reasons *warnings)
 	ramblocks_release(vm.cpr_state);
 	for (uint32_t i = 0; i < vm.cpr_state->fdset_count; i++)
 		slots_close(vm.cpr_state->fdset[i].fd);
+	for (uint32_t i = 0; i < vm.cpr_state->fdname_count; i++)
+		slots_close(vm.cpr_state->fdname[i].fd);
 	rollback_release_stderr();
 	stdout_release();
 	qmp_call_on_main(restore_signals, NULL, deadline);

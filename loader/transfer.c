@@ -135,6 +135,9 @@ static bool has_same_files(const struct cprstate *a, const struct cprstate *b)
 	for (uint32_t i = 0; i < a->fdset_count; i++)
 		if (!is_same_file(a->fdset[i].fd, b->fdset[i].fd))
 			return false;
+	for (uint32_t i = 0; i < a->fdname_count; i++)
+		if (!is_same_file(a->fdname[i].fd, b->fdname[i].fd))
+			return false;
 	return true;
 }
 

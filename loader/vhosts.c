@@ -9,14 +9,14 @@
 /**
  * vhosts_plan() - what becomes of a vhost device
  * @it:	      its descriptor
+ * @given:    QEMU was given it by number, or by a name
  * @blockers: why it cannot be handed over
  *
  * A network's that was given by number can change its owner. All others are opened anew, by the old QEMU too where the
  * update fails: where that is not allowed there is no way back.
  */
-enum plan_action vhosts_plan(const struct inspected *it, struct reasons *blockers)
+enum plan_action vhosts_plan(const struct inspected *it, bool given, struct reasons *blockers)
 {
-	bool given = it->rec.flags & FDREC_INHERITED;
 	enum vhost_model model = vhost_model(it->fd);
 
 	if (model == VHOST_OTHER) {
@@ -44,7 +44,7 @@ void vhosts_warn(const struct plan *plan, struct reasons *warnings)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct planned *p = &plan->fds[i];
 
-		if (p->it.kind == FDKIND_VHOST && p->action == PLAN_PRESERVE && vhost_try(p->it.fd))
+		if (p->it.kind == FDKIND_VHOST && p->action == PLAN_PRESERVE && !p->named && vhost_try(p->it.fd))
 			reasons_note(
 				warnings,
 				"%s may not be opened by this process: a new QEMU that is killed before it runs the "

@@ -14,7 +14,7 @@
 #include "plan.h"
 #include "reasons.h"
 
-enum plan_action vhosts_plan(const struct inspected *it, struct reasons *blockers);
+enum plan_action vhosts_plan(const struct inspected *it, bool given, struct reasons *blockers);
 void vhosts_warn(const struct plan *plan, struct reasons *warnings);
 void vhosts_keep(struct execution *e, const struct cpr_fd *rec);
 

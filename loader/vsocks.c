@@ -33,7 +33,7 @@ void vsocks_check(const struct plan *plan, const json_t *chardevs, struct reason
 		const struct planned *p = &plan->fds[i];
 
 		if ((p->it.kind != FDKIND_CLIENT && p->it.kind != FDKIND_CONNECTION && p->it.kind != FDKIND_LISTENER) ||
-		    !address_is_vsock(p->it.fd))
+		    p->named || !address_is_vsock(p->it.fd))
 			continue;
 		connections += p->chardev && p->it.kind != FDKIND_LISTENER;
 		if (!p->chardev)

@@ -262,6 +262,46 @@ void decoy_fill(struct decoy *d)
 }
 
 /**
+ * decoy_visit() - connect to a decoy listener
+ * @listener: the decoy listener
+ * @client:   its peer is the connection
+ *
+ * Return: 0 or a negative errno.
+ */
+int decoy_visit(const struct decoy *listener, struct decoy *client)
+{
+	int fd = real(socket)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	widen(fd);
+	if (real(connect)(fd, (const struct sockaddr *)&listener->addr, listener->addr_len)) {
+		int err = -errno;
+
+		real(close)(fd);
+		return err;
+	}
+	client->peer = slots_move(fd);
+	return client->peer < 0 ? client->peer : 0;
+}
+
+/** decoy_leave() - end a visit, and wait until QEMU has ended it too. Return: 0 or a negative errno. */
+int decoy_leave(struct decoy *d, int ms)
+{
+	struct pollfd wait = { .fd = d->peer, .events = POLLIN };
+	char buf[4096];
+	ssize_t n;
+
+	shutdown(d->peer, SHUT_WR);
+	do {
+		if (poll(&wait, 1, ms) <= 0)
+			return -ETIMEDOUT;
+		n = decoy_read(d, buf, sizeof(buf));
+	} while (n > 0);
+	return n == -ECONNRESET ? 0 : (int)n;
+}
+
+/**
  * decoy_accept_into() - let QEMU find a preserved client in a decoy listener's queue
  * @listener: the decoy listener
  * @client:   the client's memory; its real and kind are set, the rest is filled in
@@ -272,23 +312,10 @@ void decoy_fill(struct decoy *d)
  */
 int decoy_accept_into(struct decoy *listener, struct decoy *client)
 {
-	int fd = real(socket)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc = decoy_visit(listener, client);
 
-	if (fd < 0)
-		return -errno;
-	widen(fd);
-	if (real(connect)(fd, (struct sockaddr *)&listener->addr, listener->addr_len)) {
-		int err = -errno;
-
-		real(close)(fd);
-		return err;
-	}
-	fd = slots_move(fd);
-	if (fd < 0)
-		return fd;
-	client->peer = fd;
 	client->number = -1;
-	return remember(client);
+	return rc ? rc : remember(client);
 }
 
 /**

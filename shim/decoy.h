@@ -54,6 +54,8 @@ struct decoy {
 int decoy_place(struct decoy *d, enum fdkind kind, int number, int real);
 int decoy_place_full(struct decoy *d, enum fdkind kind, int number, int real);
 void decoy_fill(struct decoy *d);
+int decoy_visit(const struct decoy *listener, struct decoy *client);
+int decoy_leave(struct decoy *d, int ms);
 int decoy_accept_into(struct decoy *listener, struct decoy *client);
 int decoy_place_pty(struct decoy *d, int real, int *ret_master, int *ret_slave);
 int decoy_switch(struct decoy *d);

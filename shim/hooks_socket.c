@@ -239,14 +239,21 @@ static bool has_session(int fd)
  * QEMU's bridge helper, a child, sends the tap that it made over a socketpair (net/tap.c:net_bridge_run_helper); all
  * other messages come from clients.
  */
-static void note_one_received(int from, int fd)
+static int note_one_received(int from, int fd)
 {
+	int number = table_kind(from) == FDKIND_SHIM ? preserved_passed() : -1;
 	struct ifreq request;
 
+	/* Ours: a decoy, or what it stands for, that is known by its number. */
+	if (number >= 0) {
+		real(close)(fd);
+		return number;
+	}
 	if (table_kind(from) == FDKIND_SOCKETPAIR && !real(ioctl)(fd, TUNGETIFF, &request))
 		table_note_text(fd, FDKIND_TAP, HOOK_recvmsg, TABLE_BRIDGE_HELPER);
 	else
 		table_note_received(fd, from);
+	return fd;
 }
 
 static void note_received(int from, struct msghdr *msg)
@@ -258,7 +265,8 @@ static void note_received(int from, struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			note_one_received(from, fd);
+			fd = note_one_received(from, fd);
+			memcpy(CMSG_DATA(c) + at, &fd, sizeof(fd));
 		}
 	}
 }

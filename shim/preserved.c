@@ -17,6 +17,20 @@ static size_t count;
 /* QEMU makes its descriptors on the main thread, but for a client that connects again in a thread of its own. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+static int passed = -1;
+
+/** preserved_pass() - what comes next over the private monitor is this descriptor, and keeps its number */
+void preserved_pass(int number)
+{
+	__atomic_store_n(&passed, number, __ATOMIC_RELEASE);
+}
+
+/** preserved_passed() - for the hook of recvmsg(): that number, once, or -1 */
+int preserved_passed(void)
+{
+	return __atomic_exchange_n(&passed, -1, __ATOMIC_ACQ_REL);
+}
+
 /** preserved_add() - a new, empty entry, or NULL where there is no room; before main() only */
 struct preserved *preserved_add(void)
 {

@@ -75,5 +75,7 @@ int preserved_listen(int fd);
 struct preserved *preserved_accepted(int listener, int fd);
 int preserved_give(struct preserved *p, int fd);
 struct preserved *preserved_channel(int control);
+void preserved_pass(int number);
+int preserved_passed(void);
 
 #endif

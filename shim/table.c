@@ -265,6 +265,14 @@ void table_note_text(int fd, enum fdkind kind, enum hook_id origin, const char *
 	put(fd, &rec);
 }
 
+/* Of what somebody else has opened: a socket's traffic may have to be followed (shim/session.h). */
+static uint16_t plain_kind(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISSOCK(st.st_mode) ? FDKIND_CONNECTION : FDKIND_FILE;
+}
+
 /**
  * table_note_received() - record a descriptor that came in through SCM_RIGHTS
  * @fd:	  its number
@@ -272,20 +280,17 @@ void table_note_text(int fd, enum fdkind kind, enum hook_id origin, const char *
  */
 void table_note_received(int fd, int from)
 {
-	struct fdrec rec = { .kind = FDKIND_FILE, .flags = FDREC_SCM, .origin = HOOK_recvmsg, .parent = from };
+	struct fdrec rec = { .kind = plain_kind(fd), .flags = FDREC_SCM, .origin = HOOK_recvmsg, .parent = from };
 
 	put(fd, &rec);
 }
 
 static void note_open(int fd, unsigned int flags)
 {
-	struct fdrec rec = { .kind = FDKIND_FILE, .flags = flags, .parent = -1 };
-	struct stat st;
+	struct fdrec rec = { .kind = plain_kind(fd), .flags = flags, .parent = -1 };
 
 	if (fd <= STDERR_FILENO)
 		rec.kind = FDKIND_STDIO;
-	else if (!fstat(fd, &st) && S_ISSOCK(st.st_mode))
-		rec.kind = FDKIND_CONNECTION; /* whose traffic may have to be followed (shim/session.h) */
 	put(fd, &rec);
 }
 

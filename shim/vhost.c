@@ -102,7 +102,8 @@ static void begin(int number)
 	struct settings *s = find(number);
 	struct fdrec rec;
 
-	if (!s && table_lookup(number, &rec) && rec.flags & FDREC_INHERITED && noted_count < PRESERVED_MAX)
+	if (!s && table_lookup(number, &rec) && rec.flags & (FDREC_INHERITED | FDREC_SCM) &&
+	    noted_count < PRESERVED_MAX)
 		s = &noted[noted_count++];
 	if (!s)
 		return;

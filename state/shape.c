@@ -35,6 +35,11 @@ static bool same_fdset(const struct cpr_fdset *a, const struct cpr_fdset *b)
 	return a->set == b->set && a->number == b->number && !strcmp(a->opaque, b->opaque);
 }
 
+static bool same_fdname(const struct cpr_fdname *a, const struct cpr_fdname *b)
+{
+	return a->monitor == b->monitor && a->hmp == b->hmp && !strcmp(a->name, b->name);
+}
+
 static bool same_change(const struct cpr_change *a, const struct cpr_change *b)
 {
 	return a->what == b->what && !strcmp(a->kind, b->kind) && !strcmp(a->id, b->id) &&
@@ -68,6 +73,7 @@ const char *shape_differs(const struct cprstate *a, const struct cprstate *b)
 	COMPARE(ram, "its memory")
 	COMPARE(fd, "its connections")
 	COMPARE(fdset, "its descriptor sets")
+	COMPARE(fdname, "what was passed in to its monitors")
 	COMPARE(change, "its devices or settings")
 	COMPARE(pin, "its files")
 	return NULL;

@@ -106,11 +106,12 @@ declare -A CLIENTS
 
 # start_vsock_client NAME [OPTION...] ADDRESS: its log is $VM_DIR/NAME.log, and grows with what comes by that line
 start_vsock_client() {
+	rm -f "$VM_DIR/$1.log"
 	start_background "$VM_DIR/$1.json" "$TOOLS/serialclient.py" --rate 20 --drain 60 --log "$VM_DIR/$1.log" "${@:2}"
 	CLIENTS[$1]=$!
 }
 
-echoes() { grep -c ' E ' "$VM_DIR/$1.log" || true; }
+echoes() { grep -cs ' E ' "$VM_DIR/$1.log" || true; }
 more_echoes() { [ "$(echoes "$1")" -gt $(($2 + 10)) ]; }
 
 vsock_lines_go_on() {
@@ -159,6 +160,32 @@ with_vsock_lines() {
 	stop_serial_client
 	teardown_vm_dir
 	passed "character devices on vsock, listening and connected: 7.2 to 10.0 and back, and not one byte lost"
+}
+
+# As libvirt plugs them in: descriptors are passed in under names first.
+with_passed_devices() {
+	setup_vm_dir
+	make_netns
+	boot_guest -M pc-i440fx-7.2 -accel tcg -m 64
+	ip netns exec "$NETNS" "$TOOLS/tapfd.py" "$TAP" 33 -- "$TOOLS/getfd.py" "$VM_CTL" 33 tap
+	"$TOOLS/getfd.py" "$VM_CTL" 40 net 40<>/dev/vhost-net
+	"$TOOLS/getfd.py" "$VM_CTL" 41 vsock 41<>/dev/vhost-vsock
+	# Nobody has taken them yet.
+	update_vm new
+	[ "$(vhost_fds | wc -w)" = 2 ]
+	wait_for 10 workers_are "$VM_PID" 0
+	vm_ctl '{"execute": "netdev_add", "arguments": {"type": "tap", "id": "net0", "fd": "tap", "vhost": true, "vhostfd": "net"}}' >/dev/null
+	vm_ctl '{"execute": "device_add", "arguments": {"driver": "virtio-net-pci", "netdev": "net0", "id": "nic0"}}' >/dev/null
+	vm_ctl '{"execute": "device_add", "arguments": {"driver": "vhost-vsock-pci", "id": "vsock0", "guest-cid": 9, "vhostfd": "vsock"}}' >/dev/null
+	same_devices "" net vsock
+	for version in old new; do
+		update_vm "$version"
+		vm_runs "$version"
+		same_devices "" net vsock
+		guest_alive
+	done
+	teardown_vm_dir
+	passed "a tap and vhost devices that a monitor's client passed in, before and after they were taken"
 }
 
 # What QEMU opens itself, which is rehearsed, too.
@@ -314,7 +341,7 @@ with_linux() {
 LINUX_GUEST=$NESTED_GUEST
 start_linux
 # Each in a shell of its own, for its own VM's variables.
-for part in ${NESTED_PARTS:-with_vfio with_devices_of_its_own with_cgroups with_apparmor with_vsock_lines}; do
+for part in ${NESTED_PARTS:-with_vfio with_devices_of_its_own with_cgroups with_apparmor with_vsock_lines with_passed_devices}; do
 	("$part")
 done
 with_linux

@@ -6,6 +6,7 @@ station.py [OPTIONS] connect ADDRESS        stream: each packet after its length
 station.py [OPTIONS] listen ADDRESS         the same, for one connection
 station.py [OPTIONS] dgram LOCAL REMOTE     a packet a datagram
 station.py [OPTIONS] mcast GROUP            the same, to a multicast group
+station.py [OPTIONS] fd NUMBER              stream or datagrams, over a connected socket under that number
 
 An address is a UNIX socket's path or HOST:PORT. Stations are numbered; number 0 answers every packet, another sends numbered
 packets of many lengths to it at a rate, and each must come back once and unchanged. With --dribble every packet is sent in two
@@ -79,6 +80,10 @@ class Station:
         self.socket.bind(address)
         self.target = parse(self.options.address[1])[1]
 
+    def fd(self):
+        self.socket = socket.socket(fileno=int(self.options.address[0]))
+        self.stream = self.socket.type == socket.SOCK_STREAM
+
     def mcast(self):
         self.target = parse(self.options.address[0])[1]
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -90,8 +95,11 @@ class Station:
 
     def send(self, packet):
         try:
-            if self.target:
-                self.socket.sendto(packet, self.target)
+            if not self.stream:
+                if self.target:
+                    self.socket.sendto(packet, self.target)
+                else:
+                    self.socket.send(packet)
                 return
             packet = struct.pack("!I", len(packet)) + packet
             if self.options.dribble:
@@ -175,7 +183,7 @@ def main():
     parser.add_argument("--after", help="a file: nothing is sent before it is there")
     parser.add_argument("--lossy", action="store_true", help="packets may be lost")
     parser.add_argument("--doubled", action="store_true", help="answers may come twice")
-    parser.add_argument("how", choices=("connect", "listen", "dgram", "mcast"))
+    parser.add_argument("how", choices=("connect", "listen", "dgram", "mcast", "fd"))
     parser.add_argument("address", nargs="+")
     sys.exit(Station(parser.parse_args()).run())
 

@@ -12,13 +12,14 @@ static struct cprstate *before, *now;
 static void set_up(struct cprstate *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->arg_count = s->ram_count = s->fdset_count = s->change_count = s->pin_count = 1;
+	s->arg_count = s->ram_count = s->fdset_count = s->fdname_count = s->change_count = s->pin_count = 1;
 	s->arg[0].text = "-S";
 	s->ram[0] = (struct cpr_ram){ .name = "pc.ram", .fd = 900, .used = 4096, .max = 4096 };
 	s->fd_count = 2;
 	s->fd[0] = (struct cpr_fd){ .kind = 7, .number = 10, .fd = 901, .parent = -1, .name = "" };
 	s->fd[1] = (struct cpr_fd){ .kind = 8, .number = 11, .fd = 902, .parent = 0, .name = "" };
 	s->fdset[0] = (struct cpr_fdset){ .set = 1, .number = 12, .fd = 903, .opaque = "" };
+	s->fdname[0] = (struct cpr_fdname){ .monitor = 9, .fd = 904, .name = "tap" };
 	s->change[0] = (struct cpr_change){ .what = 1, .kind = "device", .id = "d0", .command = "{}" };
 	s->pin[0] = (struct cpr_pin){ .kind = CPR_PIN_IMAGE, .fd = 904, .name = "", .path = "/disk" };
 }
@@ -41,7 +42,7 @@ static void test_same(void)
 	now->vm[0].running = 1;
 	now->stream_count = 1;
 	now->ram[0].used = 8192;
-	now->ram[0].fd = now->fd[0].fd = now->fdset[0].fd = now->pin[0].fd = 5;
+	now->ram[0].fd = now->fd[0].fd = now->fdset[0].fd = now->fdname[0].fd = now->pin[0].fd = 5;
 	now->fd[1].partial = (struct cpr_bytes){ half, sizeof(half) };
 	now->fd[1].residue = (struct cpr_bytes){ half, sizeof(half) };
 	ok(!shape_differs(before, now), "what moves on, and numbers of descriptors");
@@ -74,6 +75,8 @@ static void test_rest(void)
 	ok(is_found("its memory"), "a block that is gone");
 	now->fdset[0].set = 2;
 	ok(is_found("its descriptor sets"), "another set");
+	now->fdname[0].name = "other";
+	ok(is_found("what was passed in to its monitors"), "another name");
 	now->change[0].command = "{\"a\": 1}";
 	ok(is_found("its devices or settings"), "another setting");
 	now->pin[0].path = "/other";
