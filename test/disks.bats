@@ -184,6 +184,34 @@ start_nbd() {
 	disk_is_whole "$VM_DIR/exported" raw
 }
 
+@test "nbdkit, over TCP: the guest writes, there and back, and after an update that fails" {
+	local port
+	export CPRSHIM_FAULT=load@2
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	qemu-img create -q -f raw "$VM_DIR/exported" 64M
+	start_background "$VM_DIR/nbd.log" nbdkit --foreground --exit-with-parent -i 127.0.0.1 -p "$port" -P "$VM_DIR/nbdkit.pid" \
+		file "$VM_DIR/exported"
+	NBD_PID=$!
+	wait_for 5 test -s "$VM_DIR/nbdkit.pid"
+	boot_linux -M q35 -accel tcg -drive "file=nbd://127.0.0.1:$port,format=raw,if=none,id=disk0" -device virtio-blk-pci,drive=disk0
+	start_serial_client
+	wait_serial 20 'DISK ok'
+	update_vm new
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	disk_goes_on
+	update_vm old
+	disk_goes_on
+	fails update_by_ctl --no-rehearse --binary "$QEMU_NEW"
+	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
+	vm_runs old
+	disk_goes_on
+	[ "$(guest_status bad)" = 0 ]
+	power_off
+	serial_was_whole
+	end_process "$NBD_PID"
+	disk_is_whole "$VM_DIR/exported" raw
+}
+
 @test "an NBD server that would end with its client: refused, but where the new QEMU is its client before" {
 	qemu-img create -q -f raw "$VM_DIR/exported" 4M
 	start_background "$VM_DIR/nbd.log" qemu-nbd -f raw -k "$VM_DIR/nbd.sock" "$VM_DIR/exported"
