@@ -12,6 +12,7 @@
 #include "installed.h"
 #include "options.h"
 #include "proc.h"
+#include "receive.h"
 #include "runnable.h"
 #include "text.h"
 
@@ -110,6 +111,19 @@ static int start(const char *program, char **argv, const struct options *opts)
 	return CTL_NO;
 }
 
+/* Settings and library come with the guest. Return: only where it fails. */
+static int receive(const char *program, const struct options *opts)
+{
+	const char *problem = runnable_program_problem(program);
+
+	if (problem)
+		text_error("%s cannot be run under the shim: %s", program, problem);
+	else
+		text_error("the guest could not be taken at %s: %s", opts->receive,
+			   strerror(-receive_guest(opts->receive, program, opts->program)));
+	return CTL_NO;
+}
+
 /**
  * cmd_run() - cprctl run
  * @opts: the command line
@@ -125,7 +139,7 @@ int cmd_run(const struct options *opts)
 		text_error("program %s was not found", opts->program[0]);
 		return CTL_NO;
 	}
-	code = start(program, opts->program, opts);
+	code = opts->receive ? receive(program, opts) : start(program, opts->program, opts);
 	free(program);
 	return code;
 }

@@ -53,6 +53,8 @@ static json_t *make_request(const struct options *opts)
 		err |= json_object_set_new(request, "binary", json_string(opts->binary));
 	if (opts->method)
 		err |= json_object_set_new(request, "method", json_string(opts->method));
+	if (opts->to)
+		err |= json_object_set_new(request, "to", json_string(opts->to));
 	if (opts->seen & OPT_PAUSED)
 		err |= json_object_set_new(request, "paused", json_true());
 	if (opts->seen & OPT_NO_REHEARSE)

@@ -39,6 +39,8 @@
 #define OPT_ALL		 (1u << 16)
 #define OPT_LIBRARY_PATH (1u << 17)
 #define OPT_REASON	 (1u << 18)
+#define OPT_RECEIVE	 (1u << 19)
+#define OPT_TO		 (1u << 20)
 
 /* What follows a subcommand's options. */
 enum operand {
@@ -56,6 +58,8 @@ enum operand {
  * @library_path: --library-path
  * @logfile:	--logfile, absolute
  * @method:	--method, a known one
+ * @receive:	--receive, absolute
+ * @to:		--to, absolute
  * @log:	--log
  * @rehearse:	what --rehearse says behind "="
  * @reason:	--reason
@@ -70,6 +74,8 @@ struct options {
 	char *binary;
 	char *rundir;
 	char *logfile;
+	char *receive;
+	char *to;
 	const char *method;
 	const char *log;
 	const char *rehearse;

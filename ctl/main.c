@@ -14,8 +14,9 @@
 #include "text.h"
 
 static const struct command commands[] = {
-	{ "run", "[options] -- PROGRAM [ARGUMENT...]", "Start a VM under the shim.",
-	  OPT_BINARY | OPT_METHOD | OPT_RUNDIR | OPT_TIMEOUT | OPT_LOG | OPT_LOGFILE, OPERAND_PROGRAM, cmd_run },
+	{ "run", "[options] -- PROGRAM [ARGUMENT...]", "Start a VM under the shim, or take a running one's guest.",
+	  OPT_BINARY | OPT_METHOD | OPT_RUNDIR | OPT_TIMEOUT | OPT_LOG | OPT_LOGFILE | OPT_RECEIVE, OPERAND_PROGRAM,
+	  cmd_run },
 	{ "list", "[options]", "List the VMs under the shim.", OPT_JSON | OPT_RUNDIR, OPERAND_NONE, cmd_list },
 	{ "status", "PID [options]", "Show a VM's descriptors, RAM blocks, blockers and last update.",
 	  OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_status },
@@ -23,7 +24,7 @@ static const struct command commands[] = {
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_REHEARSE | OPT_MAX_BLACKOUT | OPT_COMMAND, OPERAND_PID, cmd_check },
 	{ "update", "PID [options]", "Update a VM in place and wait for the outcome.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_METHOD | OPT_PAUSED | OPT_TIMEOUT | OPT_VERBOSE | OPT_COMMAND |
-		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT,
+		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT | OPT_TO,
 	  OPERAND_PID, cmd_update },
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
 	{ "audit", "FILE|PID [options]",

@@ -22,6 +22,8 @@
 static const struct option long_options[] = {
 	{ "binary", required_argument, NULL, VAL(OPT_BINARY) },
 	{ "method", required_argument, NULL, VAL(OPT_METHOD) },
+	{ "receive", required_argument, NULL, VAL(OPT_RECEIVE) },
+	{ "to", required_argument, NULL, VAL(OPT_TO) },
 	{ "rundir", required_argument, NULL, VAL(OPT_RUNDIR) },
 	{ "timeout", required_argument, NULL, VAL(OPT_TIMEOUT) },
 	{ "log", required_argument, NULL, VAL(OPT_LOG) },
@@ -48,6 +50,8 @@ static const struct {
 	{ OPT_BINARY, "--binary B     the replacement binary, instead of the one configured" },
 	{ OPT_COMMAND, "--command ARG... a command that ends in the replacement, with all that follows; comes last" },
 	{ OPT_METHOD, "--method M     auto, exec, relay or transfer" },
+	{ OPT_RECEIVE, "--receive SOCK wait there for a guest that a running VM gives away, and be its QEMU" },
+	{ OPT_TO, "--to SOCK      transfer the guest to a cprctl run --receive that waits there" },
 	{ OPT_RUNDIR, "--rundir D     directory of the control sockets" },
 	{ OPT_TIMEOUT, "--timeout S    give an update up after S seconds" },
 	{ OPT_LOG, "--log LEVEL    how much the shim logs" },
@@ -144,6 +148,10 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 		return path_option(arg, &opts->rundir);
 	case OPT_LOGFILE:
 		return path_option(arg, &opts->logfile);
+	case OPT_RECEIVE:
+		return path_option(arg, &opts->receive);
+	case OPT_TO:
+		return path_option(arg, &opts->to);
 	case OPT_LOG:
 		opts->log = arg;
 		return 0;
@@ -246,6 +254,8 @@ void options_free(const struct options *opts)
 	free(opts->binary);
 	free(opts->rundir);
 	free(opts->logfile);
+	free(opts->receive);
+	free(opts->to);
 }
 
 /* All behind "--command" is the command's. Return: how many arguments come before it, or negative. */
@@ -297,6 +307,10 @@ static int parse(const struct command *cmd, int argc, char **argv, struct option
 	}
 	if (opts->binary && opts->seen & OPT_COMMAND) {
 		text_error("%s: --binary and --command are two ways to say the same", cmd->name);
+		return -EINVAL;
+	}
+	if (opts->to && (opts->binary || opts->seen & OPT_COMMAND)) {
+		text_error("%s: with --to, the replacement is for cprctl run --receive to say", cmd->name);
 		return -EINVAL;
 	}
 	return operand(cmd, argc, argv, opts);

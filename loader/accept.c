@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,6 +60,20 @@ static bool is_original(const struct cprstate *state, const struct stat *st)
 	       !strcmp(state->origin[0].boot_id, boot_id);
 }
 
+/*
+ * Another process waited for the guest: it has heard nobody but root and its own user (ctl/receive.c). The parcel is
+ * theirs too. A process that this one's namespace does not know has no id there.
+ */
+static bool is_given(const struct cprstate *state)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return state->transfer[0].received && state->parcel_count &&
+	       !getsockopt(state->parcel[0].fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+	       (!peer.uid || peer.uid == geteuid());
+}
+
 static bool is_ours(const struct cprstate *state)
 {
 	const struct cpr_vm *rec = &state->vm[0];
@@ -66,7 +81,7 @@ static bool is_ours(const struct cprstate *state)
 	if (state->rehearsal_count)
 		return state->rehearsal[0].vm_pid == (uint64_t)getppid();
 	if (state->transfer_count)
-		return state->transfer[0].vm_pid == (uint64_t)getppid();
+		return state->transfer[0].vm_pid == (uint64_t)getppid() || is_given(state);
 	return (rec->pid == (uint64_t)getpid() && vm_start_time() && rec->start_time == vm_start_time()) ||
 	       is_guardian(state);
 }

@@ -10,7 +10,7 @@
 #include "argv.h"
 #include "optvalue.h"
 
-enum when { ALWAYS, BESIDE, IN_REHEARSAL };
+enum when { ALWAYS, UNLESS_FRESH, BESIDE, IN_REHEARSAL };
 
 /* Options that a successor must not be given: takes = it has an argument. */
 static bool is_dropped(const char *arg, const struct cmdline_successor *what, bool *takes)
@@ -27,7 +27,7 @@ static bool is_dropped(const char *arg, const struct cmdline_successor *what, bo
 		{ "incoming", true, ALWAYS },
 		{ "loadvm", true, ALWAYS },
 		{ "runas", true, ALWAYS },
-		{ "sandbox", true, ALWAYS },
+		{ "sandbox", true, UNLESS_FRESH },
 		/* Its child waits for the death of this process, which an exec is not. */
 		{ "async-teardown", false, ALWAYS },
 		/* The running process has it (loader/pidfile.h). */
@@ -38,7 +38,8 @@ static bool is_dropped(const char *arg, const struct cmdline_successor *what, bo
 	enum when now = what->rehearsal ? IN_REHEARSAL : what->beside ? BESIDE : ALWAYS;
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
-		if (argv_is_option(arg, dropped[i].name) && dropped[i].when <= now) {
+		if (argv_is_option(arg, dropped[i].name) && dropped[i].when <= now &&
+		    (dropped[i].when != UNLESS_FRESH || !what->fresh)) {
 			*takes = dropped[i].takes;
 			return true;
 		}

@@ -17,6 +17,7 @@
  * @firmware_dir: first directory to look for firmware in, or ""
  * @more: further arguments, ended by NULL
  * @beside: another process runs the guest
+ * @fresh: another process has been started for it, and is no heir of the first one's sandbox
  * @rehearsal: nothing may ever be seen of it
  * @helper_taps: descriptors of the taps that bridge helpers made, oldest first, ended by -1
  */
@@ -27,6 +28,7 @@ struct cmdline_successor {
 	const char *firmware_dir;
 	char *const *more;
 	bool beside;
+	bool fresh;
 	bool rehearsal;
 	const int *helper_taps;
 };

@@ -172,6 +172,7 @@ void handover_begin_like(struct handover *h, const struct handover *of)
 	h->back = of->back;
 	memcpy(h->blocks, of->blocks, sizeof(h->blocks));
 	h->block_count = of->block_count;
+	h->to = of->to;
 	h->requester = of->requester;
 	h->started_ms = of->started_ms;
 	h->started_ns = of->started_ns;
@@ -366,7 +367,8 @@ static void put_kind(struct handover *h)
 	if (h->kind == HANDOVER_REHEARSAL)
 		cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
 	if (h->kind == HANDOVER_TRANSFER || h->kind == HANDOVER_GIVEN)
-		cprstate_put_transfer(&h->w, &(struct cpr_transfer){ .vm_pid = (uint64_t)getpid() });
+		cprstate_put_transfer(&h->w, &(struct cpr_transfer){ .vm_pid = (uint64_t)getpid(),
+								     .received = h->to != NULL });
 }
 
 /**

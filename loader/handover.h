@@ -24,6 +24,7 @@ enum handover_kind {
  * struct handover - what is known before the freeze, and what is made of it
  * @running, @hold: the guest runs; it is to be held after the update
  * @kind:      what it is for
+ * @to:	       where another process waits for it, or NULL
  * @channel:   by which a successor beside the VM gets the devices' state, or -1
  * @blocks, @block_count: RAM blocks
  * @target:	    the replacement
@@ -43,6 +44,7 @@ struct handover {
 	bool running;
 	bool hold;
 	enum handover_kind kind;
+	const char *to;
 	int channel;
 	struct ramblock blocks[RAMBLOCK_MAX];
 	size_t block_count;

@@ -98,6 +98,19 @@ void reasons_note(struct reasons *r, const char *format, ...)
 	add_sentence(r, text);
 }
 
+/** reasons_forget() - leave one out, of a list without warnings: in this case it does not block */
+void reasons_forget(struct reasons *r, enum blocker blocker)
+{
+	for (size_t i = json_array_size(r->blockers); i-- > 0;) {
+		const char *code = json_string_value(json_object_get(json_array_get(r->blockers, i), "code"));
+
+		if (strcmp(code, blockers[blocker].code) != 0)
+			continue;
+		json_array_remove(r->blockers, i);
+		json_array_remove(r->list, i);
+	}
+}
+
 /** reasons_any() - is there one? */
 bool reasons_any(const struct reasons *r)
 {

@@ -38,6 +38,7 @@ void reasons_add(struct reasons *r, enum blocker blocker, const char *format, ..
 void reasons_note(struct reasons *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reasons_move(struct reasons *to, struct reasons *from);
 void reasons_move_as(struct reasons *to, enum blocker blocker, const char *prefix, struct reasons *from);
+void reasons_forget(struct reasons *r, enum blocker blocker);
 bool reasons_any(const struct reasons *r);
 json_t *reasons_json(const struct reasons *r);
 json_t *reasons_blockers(const struct reasons *r);

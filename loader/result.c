@@ -140,7 +140,10 @@ json_t *result_of_successor(const struct reasons *warnings)
 			      rec->started_ns);
 
 	json_object_set_new(result, "from", side(old->path, old->version));
-	json_object_set_new(result, "to", side(new->path, new->version));
+	if (transferred) /* by whose start, only that process knows */
+		json_object_set_new(result, "to", side(vm.binary.path, vm.binary.version));
+	else
+		json_object_set_new(result, "to", side(new->path, new->version));
 	if (!updated) {
 		struct reasons reasons = REASONS_INIT;
 

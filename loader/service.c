@@ -103,7 +103,8 @@ const char *service_prepare_monitor(void)
 	return path;
 }
 
-static void learn_version(void)
+/** service_learn_version() - ask QEMU for its version */
+void service_learn_version(void)
 {
 	char error[QMP_ERROR_MAX];
 	json_t *answer = qmp_command(&qmp_private, "query-version", NULL, qmp_in_ms(10000), error);
@@ -149,7 +150,7 @@ static void get_to_know(void)
 		log_error("the private monitor does not answer: this VM cannot be updated");
 		return;
 	}
-	learn_version();
+	service_learn_version();
 	learn_machine();
 	vm.entities = entities_query(qmp_in_ms(30000));
 	vm.started_seq = table_next_seq();

@@ -14,6 +14,7 @@
 #include "channel.h"
 #include "control.h"
 #include "pidfile.h"
+#include "service.h"
 #include "telnets.h"
 #include "vm.h"
 
@@ -126,6 +127,9 @@ void takeover_done(void)
  */
 void takeover_settle(struct reasons *warnings)
 {
+	/* What another process has started was not looked at before. */
+	if (!*vm.binary.version)
+		service_learn_version();
 	control_move((pid_t)vm.cpr_state->transfer[0].vm_pid);
 	int rc = pidfile_take(qmp_in_ms(LEAVE_MS));
 	if (rc)

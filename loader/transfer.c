@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/kcmp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "child.h"
 #include "fault.h"
 #include "qmp.h"
+#include "receiver.h"
 
 #define PREPARE_MS 10000
 /* How much longer than its own deadline the successor may take to give up by itself, and to say why. */
@@ -68,6 +70,36 @@ static void tell(struct reasons *reasons, const char *otherwise)
 		reasons_add(reasons, BLOCKER_SUCCESSOR_FAILED, "%s", otherwise);
 }
 
+static int start(struct transfer *t)
+{
+	int rc = t->first->to ? receiver_start(t->first->to, &t->first->exec, &t->pid)
+			      : beside_spawn(t->first, -1, &t->pid);
+
+	if (rc)
+		return rc;
+	/* The channel's other end is in it, and must end with that process. */
+	t->first->parcel = slots_close(t->first->parcel);
+	t->child = !t->first->to;
+	t->pidfd = t->pid > 0 ? slots_move((int)syscall(SYS_pidfd_open, t->pid, 0)) : -1;
+	return 0;
+}
+
+/*
+ * Wherever it is, it must not have the guest's devices any more when that goes on here. What is given up cannot commit, so
+ * that one which cannot be killed (it is another user's, or in another namespace) does no worse than read a packet.
+ */
+static void end_process(struct transfer *t)
+{
+	struct pollfd end = { .fd = t->pidfd, .events = POLLIN };
+
+	if (t->pidfd >= 0 && !syscall(SYS_pidfd_send_signal, t->pidfd, SIGKILL, NULL, 0))
+		poll(&end, 1, COMMITTED_MS);
+	if (t->child && t->pid > 0)
+		child_wait(t->pid, 0);
+	t->pidfd = slots_close(t->pidfd);
+	t->pid = -1;
+}
+
 /**
  * transfer_begin() - bring the successor up, to where it waits for the guest
  * @t:	     zeroed
@@ -84,7 +116,7 @@ int transfer_begin(struct transfer *t, const struct handover *of, const struct p
 	static const struct freeze nothing_held = { .state_fd = -1 };
 	int channel[2] = { -1, -1 };
 
-	t->channel = t->pid = -1;
+	t->channel = t->pid = t->pidfd = -1;
 	t->first = calloc(1, sizeof(*t->first));
 	int rc = t->first ? 0 : -ENOMEM;
 	if (!rc) {
@@ -98,7 +130,7 @@ int transfer_begin(struct transfer *t, const struct handover *of, const struct p
 		rc = handover_write_beside(t->first, &nothing_held, plan, qmp_in_ms(PREPARE_MS));
 	}
 	if (!rc)
-		rc = beside_spawn(t->first, -1, &t->pid);
+		rc = start(t);
 	slots_close(channel[1]);
 	if (rc == -EBADF)
 		return rc;
@@ -236,12 +268,8 @@ void transfer_give(struct transfer *t, const struct handover *h, struct reasons 
 /** transfer_end() - the guest stays here: the successor ends, where there is one */
 void transfer_end(struct transfer *t)
 {
-	if (t->pid > 0) {
-		kill(t->pid, SIGKILL);
-		child_wait(t->pid, COMMITTED_MS);
-	}
-	t->pid = -1;
 	t->channel = slots_close(t->channel);
+	end_process(t);
 	if (t->first)
 		handover_release(t->first);
 	free(t->first);

@@ -17,12 +17,16 @@
  * struct transfer - a successor beside the VM
  * @first:   what it was brought up with
  * @channel: our end, or -1
- * @pid:     the process, or -1
+ * @pid:     the process, for people; -1 where there is none
+ * @pidfd:   it, or -1
+ * @child:   it is ours to reap
  */
 struct transfer {
 	struct handover *first;
 	int channel;
 	pid_t pid;
+	int pidfd;
+	bool child;
 };
 
 bool transfer_possible(const struct plan *plan, const struct handover *h, char *ret_why, size_t size);

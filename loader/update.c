@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../shim/log.h"
 #include "../shim/moved.h"
@@ -19,17 +18,13 @@
 #include "../shim/slots.h"
 #include "allowed.h"
 #include "beside.h"
-#include "clock.h"
 #include "control.h"
 #include "fault.h"
-#include "guestcpu.h"
 #include "handover.h"
 #include "images.h"
 #include "ondisk.h"
 #include "partners.h"
-#include "pins.h"
 #include "preflight.h"
-#include "probe.h"
 #include "qmp.h"
 #include "ramblocks.h"
 #include "refused.h"
@@ -78,8 +73,12 @@ static void choose_method(struct attempt *a)
 {
 	const char *method = a->request->method ? a->request->method : settings.method;
 
+	if (a->request->to && !a->request->method)
+		method = "transfer";
 	if (!strcmp(method, "transfer"))
 		a->method = "transfer";
+	else if (a->request->to)
+		reasons_add(&a->reasons, BLOCKER_METHOD, "another process can only take the guest by \"transfer\"");
 	else if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
 		reasons_add(&a->reasons, BLOCKER_METHOD, "the method \"%s\" is not known", method);
 }
@@ -95,46 +94,6 @@ static void check_transfer(struct attempt *a)
 
 	if (is_transfer(a) && !transfer_possible(&a->plan, &a->h, why, sizeof(why)))
 		reasons_add(&a->reasons, BLOCKER_METHOD, "the guest cannot go to another process: %s", why);
-}
-
-/* The replacement: found and tried. */
-static void check_binary(struct attempt *a)
-{
-	struct reasons about = REASONS_INIT;
-
-	replacement_find(a->request, &a->h.target, a->script, &about);
-	char *target = preflight_target(qmp_in_ms(STEP_MS));
-	guestcpu_check(target ? target : "", &about);
-	if (!reasons_any(&about) && a->room)
-		probe_run(&a->h.target, target ? target : "", &a->about, &about);
-	free(target);
-	/* What a script leads to is known only now. */
-	if (a->h.target.start.how == START_COMMAND && !reasons_any(&about))
-		allowed_file(a->h.target.path, &about);
-	reasons_move(&a->reasons, &about);
-}
-
-/*
- * The way back must work with what is on disk by now. That is tried and not concluded: a file that is the same one may
- * still have been written to.
- */
-static void check_way_back(struct attempt *a)
-{
-	struct reasons about = REASONS_INIT;
-	int rc = pins_prepare_way_back(control_links_dir(getpid()), &a->h.back);
-
-	if (rc) {
-		reasons_add(&a->reasons, BLOCKER_WAY_BACK,
-			    "the running QEMU's files have changed on disk and could not be kept: %s", strerror(-rc));
-		return;
-	}
-	if (!a->room)
-		return;
-	char *target = preflight_target(qmp_in_ms(STEP_MS));
-	struct vm_binary back = a->h.back;
-	probe_run(&back, target ? target : "", NULL, &about);
-	free(target);
-	reasons_move_as(&a->reasons, BLOCKER_WAY_BACK, "there would be no way back: ", &about);
 }
 
 static void progress(const struct attempt *a, const char *stage, const char *text)
@@ -228,28 +187,53 @@ static bool is_rehearsed(const struct attempt *a)
 	return a->request->rehearse == REHEARSE_FULL || (a->request->rehearse && !is_transfer(a));
 }
 
+/* What this process would start must start, now and then. */
+static void check_programs(struct attempt *a)
+{
+	a->room = surroundings_check(&a->reasons);
+	progress_while_running(a, "probe", "starting the replacement for a moment");
+	replacement_check(a->request, &a->h.target, a->script, a->room, &a->about, &a->reasons);
+	plan_check_version(&a->plan, a->h.target.version, &a->reasons);
+	replacement_check_way_back(&a->h.back, a->room, &a->reasons);
+}
+
+/* What is started elsewhere is looked at when it is up; the way back is this process. */
+static void look_elsewhere(struct attempt *a)
+{
+	replacement_elsewhere(a->request->to, &a->h.target);
+	a->h.back = vm.binary;
+}
+
+static int check_vm(struct attempt *a)
+{
+	int rc = preflight_vm(&a->plan, &a->h.running, &a->reasons);
+
+	/* Where nothing is started here, nothing has to be. */
+	if (a->request->to)
+		reasons_forget(&a->reasons, BLOCKER_SANDBOX);
+	return rc;
+}
+
 /* Everything that is looked at while the guest runs. */
 static void check(struct attempt *a)
 {
 	progress_while_running(a, "check", "looking for what stands against an update");
 	choose_method(a);
 	allowed_request(a->request, &a->reasons);
-	if (preflight_vm(&a->plan, &a->h.running, &a->reasons) == -EAGAIN)
+	if (check_vm(a) == -EAGAIN)
 		return;
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
 	if (!images_can_activate() && (!a->h.running || a->h.hold))
 		reasons_add(&a->reasons, BLOCKER_PAUSE_UNSUPPORTED,
 			    "this QEMU does not export what is needed to keep a guest paused over an update");
-	if (refused_spawn(vm.argv))
-		return; /* that is a reason already */
-	a->room = surroundings_check(&a->reasons);
-	progress_while_running(a, "probe", "starting the replacement for a moment");
-	check_binary(a);
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
-	if (strcmp(a->h.target.version, vm.binary.version) != 0)
-		plan_check_version(&a->plan, a->h.target.version, &a->reasons);
-	check_way_back(a);
+	if (a->request->to)
+		look_elsewhere(a);
+	else if (refused_spawn(vm.argv))
+		return; /* that is a reason already */
+	else
+		check_programs(a);
 	vhosts_warn(&a->plan, &a->warnings);
 	check_transfer(a);
 	if (is_rehearsed(a) && !reasons_any(&a->reasons))
@@ -271,6 +255,7 @@ static struct attempt *begin(const struct update_request *request)
 	handover_begin(&a->h, request->timeout_s ? request->timeout_s : settings.timeout_s);
 	a->h.hold = request->hold;
 	a->h.requester = request->requester;
+	a->h.to = request->to;
 	a->h.warnings = &a->warnings;
 	return a;
 }
@@ -301,7 +286,7 @@ static struct result_start start_of(const struct attempt *a)
 static int check_again(struct attempt *a)
 {
 	plan_free(&a->plan);
-	preflight_vm(&a->plan, &a->h.running, &a->reasons);
+	check_vm(a);
 	if (!reasons_any(&a->reasons) &&
 	    !ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
@@ -418,7 +403,7 @@ static int transfer_up(struct attempt *a, struct transfer *t, uint64_t *ret_dead
 /* Comes back only where something failed. */
 static void freeze_and_transfer(struct attempt *a)
 {
-	struct transfer t = { .pid = -1, .channel = -1 };
+	struct transfer t = { .pid = -1, .pidfd = -1, .channel = -1 };
 	uint64_t deadline;
 
 	a->h.kind = HANDOVER_GIVEN;

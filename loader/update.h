@@ -11,6 +11,7 @@
  * @binary:    replacement, or NULL for the configured one
  * @argv:      command that ends in the replacement, ended by NULL; NULL: @binary counts
  * @method:    or NULL for the configured one
+ * @to:	       socket at which another process waits for the guest (receiver.h), or NULL
  * @hold:      leave the guest paused afterwards, for the user to continue
  * @rehearse:  try it beside the guest first, and how far
  * @max_blackout_ms: refuse where the guest is expected to stand still for longer; 0: as long as it takes
@@ -21,6 +22,7 @@ struct update_request {
 	const char *binary;
 	char **argv;
 	const char *method;
+	const char *to;
 	bool hold;
 	enum { REHEARSE_NOT, REHEARSE_FIRST, REHEARSE_FULL } rehearse;
 	unsigned int max_blackout_ms;

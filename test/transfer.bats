@@ -301,3 +301,61 @@ successor() { children | tr ' ' '\n' | head -n 1; }
 	ctl update --method auto --binary "$QEMU_NEW" "$VM_PID"
 	vm_runs new
 }
+
+# --- to a process that somebody else has started ---
+
+# receive COMMAND...: another process waits for the guest, at $VM_DIR/receive.sock.
+receive() {
+	start_background "$VM_DIR/receive.log" "$@"
+	RECEIVER=$!
+	wait_for 10 test -S "$VM_DIR/receive.sock"
+}
+
+# give: the guest is in that process then.
+give() {
+	local before=$VM_PID
+
+	ctl update --json --to "$VM_DIR/receive.sock" "$VM_PID" | tee "$VM_DIR/result.json" >&2
+	jq -e --argjson pid "$RECEIVER" '.ok and .method == "transfer" and .pid == $pid' "$VM_DIR/result.json"
+	VM_PID=$RECEIVER
+	wait_for 10 is_gone "$before"
+	[ ! -e "$VM_DIR/receive.sock" ]
+}
+
+@test "to cprctl run --receive, with -sandbox spawn=deny: the guest is under a sandbox of its own there, and goes on from there" {
+	boot_guest -M "$MACHINE" -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+	start_serial_client --rate 100
+	start_qmp_client
+	run -1 ctl update --json --method transfer --binary "$QEMU_NEW" "$VM_PID"
+	jq -e '.blockers[0].code == "sandbox"' <<<"$output"
+	receive "$CPRCTL" run --receive "$VM_DIR/receive.sock" -- "$QEMU_NEW"
+	give
+	jq -e '.to.version | startswith("10.0")' "$VM_DIR/result.json"
+	[ "$(vm_version)" = 10.0 ]
+	grep -q '^Seccomp:.*2' "/proc/$VM_PID/status"
+	[ "$(cat "$VM_DIR/pid")" = "$VM_PID" ]
+	guest_alive
+	# Through a command, as another cgroup or namespace would be entered.
+	receive "$CPRCTL" run --receive "$VM_DIR/receive.sock" -- nice -n 5 "$QEMU_OLD"
+	give
+	vm_runs old
+	[ "$(ps -o ni= -p "$VM_PID" | tr -d ' ')" = 5 ]
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
+@test "nobody waits there, or something else: the guest was never touched" {
+	boot_guest -M "$MACHINE"
+	start_serial_client --rate 100
+	run -1 ctl update --json --to "$VM_DIR/receive.sock" "$VM_PID"
+	jq -e '.outcome == "refused" and (.reasons[0] | test("No such file"))' <<<"$output"
+	receive "$CPRCTL" run --receive "$VM_DIR/receive.sock" -- /bin/true
+	run -1 ctl update --json --to "$VM_DIR/receive.sock" "$VM_PID"
+	jq -e '.outcome == "refused" and (.reasons[0] | test("did not come up"))' <<<"$output"
+	run -1 ctl update --json --method exec --to "$VM_DIR/receive.sock" "$VM_PID"
+	jq -e '.blockers[0].code == "method"' <<<"$output"
+	run -2 ctl update --to "$VM_DIR/receive.sock" --binary "$QEMU_NEW" "$VM_PID"
+	guest_alive
+	stop_serial_client
+}
