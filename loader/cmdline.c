@@ -10,7 +10,22 @@
 #include "argv.h"
 #include "optvalue.h"
 
+/* Filters of seccomp are inherited, but by a process that somebody else has started. */
 enum when { ALWAYS, UNLESS_FRESH, BESIDE, IN_REHEARSAL };
+
+static bool is_time(enum when when, const struct cmdline_successor *what)
+{
+	switch (when) {
+	case UNLESS_FRESH:
+		return !what->fresh;
+	case BESIDE:
+		return what->beside;
+	case IN_REHEARSAL:
+		return what->rehearsal;
+	default:
+		return true;
+	}
+}
 
 /* Options that a successor must not be given: takes = it has an argument. */
 static bool is_dropped(const char *arg, const struct cmdline_successor *what, bool *takes)
@@ -35,11 +50,8 @@ static bool is_dropped(const char *arg, const struct cmdline_successor *what, bo
 		{ "display", true, IN_REHEARSAL },
 	};
 
-	enum when now = what->rehearsal ? IN_REHEARSAL : what->beside ? BESIDE : ALWAYS;
-
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
-		if (argv_is_option(arg, dropped[i].name) && dropped[i].when <= now &&
-		    (dropped[i].when != UNLESS_FRESH || !what->fresh)) {
+		if (argv_is_option(arg, dropped[i].name) && is_time(dropped[i].when, what)) {
 			*takes = dropped[i].takes;
 			return true;
 		}

@@ -191,6 +191,36 @@ static void test_successor(void)
 	ok(out && !strcmp(out[8], argv[8]), "a tap given by number takes no script (net/tap.c:net_init_tap)");
 }
 
+/* Which of these options are left? A letter each. */
+static const char *left(bool beside, bool fresh, bool rehearsal)
+{
+	const int no_taps[] = { -1 };
+	struct cmdline_successor what = successor_with(no_taps);
+	char *argv[] = { (char *)"q",	     (char *)"-sandbox", (char *)"on",
+			 (char *)"-pidfile", (char *)"p",	 (char *)"-display",
+			 (char *)"gtk",	     (char *)"-S",	 NULL };
+	static char out[4];
+	size_t n = 0;
+
+	what.beside = beside;
+	what.fresh = fresh;
+	what.rehearsal = rehearsal;
+	char **args = cmdline_for_successor(argv, &what);
+	for (size_t i = 0; args && args[i]; i++)
+		if (!strcmp(args[i], "-sandbox") || !strcmp(args[i], "-pidfile") || !strcmp(args[i], "gtk"))
+			out[n++] = args[i][args[i][0] == '-'];
+	out[n] = '\0';
+	return out;
+}
+
+static void test_processes(void)
+{
+	ok(!strcmp(left(false, false, false), "pg"), "after an exec: the sandbox is inherited");
+	ok(!strcmp(left(true, false, false), "g"), "beside: the pidfile is the running one's");
+	ok(!strcmp(left(true, true, false), "sg"), "started by somebody else: no sandbox is inherited");
+	ok(!strcmp(left(true, false, true), ""), "a rehearsal: no window opens");
+}
+
 static void test_helpers(void)
 {
 	const int taps[] = { 11, 12, 13, 14, -1 };
@@ -261,6 +291,7 @@ int main(void)
 	test_values();
 	test_spawn();
 	test_successor();
+	test_processes();
 	test_helpers();
 	return tap_done();
 }
