@@ -19,8 +19,8 @@ transfer() {
 	local before=$VM_PID to=$1
 
 	shift
-	ctl update --json --method transfer --binary "$to" "$@" "$VM_PID" | tee "$VM_DIR/result.json" >&2
-	jq -e --argjson before "$before" '.ok and .method == "transfer" and .pid != $before' "$VM_DIR/result.json"
+	ctl update --json --method transfer --binary "$to" "$@" "$VM_PID" >"$VM_DIR/result.json" || cat "$VM_DIR/result.json"
+	jq -e --argjson before "$before" '.ok and .method == "transfer" and .pid != $before' "$VM_DIR/result.json" >/dev/null
 	VM_PID=$(jq .pid "$VM_DIR/result.json")
 	STARTED+=("$VM_PID")
 	wait_for 10 is_gone "$before"

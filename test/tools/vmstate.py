@@ -18,8 +18,10 @@ import sys
 import termios
 
 SYS_PIDFD_GETFD = 438
-# How much more memory may be found; an arena of malloc() reserves 64 MiB, aligned to as much.
-NOISE_KIB = {"use.private_kib": 1 << 10, "use.memfd_kib": 1 << 10, "use.reserved_kib": 192 << 10}
+# How much more memory may be found. Stacks of threads that have ended are kept, up to 40 MiB (glibc's nptl.stack_cache_size).
+NOISE_KIB = {"use.private_kib": 1 << 10, "use.memfd_kib": 1 << 10, "use.reserved_kib": 48 << 10}
+# HEAP_MAX_SIZE (glibc's malloc/arena.c): the reach of an arena's heap, aligned to as much.
+ARENA_HEAP = 64 << 20
 
 
 def read(path):
@@ -104,6 +106,20 @@ def mappings(pid):
     return {key: [count[key], size[key]] for key in count if not key.startswith("[heap]")}
 
 
+def reserved_kib(pid):
+    """Address space that is taken, without the arenas of malloc(): there are as many as threads met in it, by chance."""
+    total, above = 0, None
+    for line in reversed(read(f"/proc/{pid}/maps").splitlines()):
+        words = line.split(None, 5)
+        start, end = (int(address, 16) for address in words[0].split("-"))
+        total += end - start
+        anonymous = len(words) == 5
+        if anonymous and words[1] == "rw-p" and start % ARENA_HEAP == 0 and above == (end, start + ARENA_HEAP):
+            total -= ARENA_HEAP
+        above = (start, end) if anonymous and words[1] == "---p" else None
+    return total >> 10
+
+
 def threads(pid):
     found = collections.Counter()
     for task in os.listdir(f"/proc/{pid}/task"):
@@ -129,7 +145,7 @@ def use(pid, status):
             "children": sum(len(read(f"/proc/{pid}/task/{task}/children").split()) for task in os.listdir(f"/proc/{pid}/task")),
             "memfds": len(files),
             "private_kib": int(own["RssAnon"].split()[0]), "memfd_kib": sum(files.values()),
-            "reserved_kib": int(own["VmSize"].split()[0])}
+            "reserved_kib": reserved_kib(pid)}
 
 
 def take(pid, status):
