@@ -110,19 +110,13 @@ static void print_version(FILE *out, const char *word, const json_t *version)
 	fputc(')', out);
 }
 
-static void print_blackout(FILE *out, const json_t *result)
+static void print_phases(FILE *out, const json_t *phases)
 {
-	json_t *phases = json_object_get(result, "phases");
 	const char *separator = ": ";
 	const char *name;
-	char total[64];
 	json_t *ms;
 
-	result_blackout(result, total, sizeof(total));
-	if (!strcmp(total, "-"))
-		return;
-	fprintf(out, "  blackout %s ms", total);
-	json_object_foreach(phases, name, ms) {
+	json_object_foreach((json_t *)phases, name, ms) {
 		if (!json_is_number(ms))
 			continue;
 		fputs(separator, out);
@@ -131,6 +125,25 @@ static void print_blackout(FILE *out, const json_t *result)
 		separator = ", ";
 	}
 	fputc('\n', out);
+}
+
+/* A relay has two. */
+static void print_blackout(FILE *out, const json_t *result)
+{
+	const json_t *list = json_object_get(result, "blackouts_ms"), *phases = json_object_get(result, "phases");
+	char total[64];
+
+	result_blackout(result, total, sizeof(total));
+	if (!strcmp(total, "-"))
+		return;
+	if (!json_array_size(list)) {
+		fprintf(out, "  blackout %s ms", total);
+		print_phases(out, phases);
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		fprintf(out, "  blackout %zu: %.1f ms", i + 1, json_number_value(json_array_get(list, i)));
+		print_phases(out, json_array_get(phases, i));
+	}
 }
 
 static void print_closed(FILE *out, const json_t *closed)
@@ -175,7 +188,8 @@ void result_print(FILE *out, const json_t *result)
 	else if (!result_updated(result))
 		fputs("  the guest runs on, on the old binary\n", out);
 	if (json_is_integer(json_object_get(result, "pid")))
-		fprintf(out, "  its process was lost: it is process %" JSON_INTEGER_FORMAT " now\n",
+		fprintf(out, "  %s: it is process %" JSON_INTEGER_FORMAT " now\n",
+			result_updated(result) ? "the guest is in another process" : "its process was lost",
 			json_integer_value(json_object_get(result, "pid")));
 	print_blackout(out, result);
 	result_print_list(out, "  reason: ", json_object_get(result, "reasons"));

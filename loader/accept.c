@@ -69,8 +69,8 @@ static bool is_given(const struct cprstate *state)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return state->transfer[0].received && state->parcel_count &&
-	       !getsockopt(state->parcel[0].fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+	return (state->transfer[0].how == CPR_TRANSFER_RECEIVED || state->transfer[0].how == CPR_TRANSFER_BACK) &&
+	       state->parcel_count && !getsockopt(state->parcel[0].fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
 	       (!peer.uid || peer.uid == geteuid());
 }
 

@@ -377,7 +377,7 @@ static char **prepare_main(const struct cprstate *state)
 		.more = more,
 		.helper_taps = helper_taps(),
 		.beside = guard_is_beside(),
-		.fresh = state->transfer_count && state->transfer[0].received,
+		.fresh = state->transfer_count && state->transfer[0].how == CPR_TRANSFER_RECEIVED,
 		.rehearsal = guard_rehearses(),
 	};
 	char **argv = all ? made_without(all, changes_is_removed, changes_has_value) : NULL;

@@ -11,18 +11,9 @@
 #include "../shim/slots.h"
 #include "clock.h"
 
-#define OFFER_FDS 2 /* the stream and, where there is one, the state */
-
-/* What the successor is given, with the descriptors. */
-struct offer {
-	uint64_t length;
-	uint32_t crc;
-	uint32_t fds;
-};
-
 union control {
 	struct cmsghdr head;
-	char space[CMSG_SPACE(OFFER_FDS * sizeof(int))];
+	char space[CMSG_SPACE(CHANNEL_FDS * sizeof(int))];
 };
 
 /**
@@ -74,6 +65,56 @@ bool channel_hears(int channel, enum channel_word word, uint64_t until_ns)
 }
 
 /**
+ * channel_give() - send a message with descriptors
+ * @channel: our end
+ * @message: what it is; @message->fds of @fds go with it
+ * @fds:     they stay the caller's
+ *
+ * Return: 0 or a negative errno.
+ */
+int channel_give(int channel, struct channel_message *message, const int fds[CHANNEL_FDS])
+{
+	size_t bytes = message->fds * sizeof(int);
+	struct iovec iov = { .iov_base = message, .iov_len = sizeof(*message) };
+	union control control = {
+		.head = { .cmsg_len = CMSG_LEN(bytes), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+	};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(bytes)
+	};
+
+	memcpy(CMSG_DATA(&control.head), fds, bytes);
+	return real(sendmsg)(channel, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*message) ? 0 : -errno;
+}
+
+/**
+ * channel_receive() - wait for a message with descriptors
+ * @channel: our end
+ * @ret:     the message
+ * @ret_fds: the caller's, close-on-exec, not recorded: these numbers are none of QEMU's
+ *
+ * The other end may take its time.
+ *
+ * Return: 0 or a negative errno; -EBADMSG where the other process has ended.
+ */
+int channel_receive(int channel, struct channel_message *ret, int ret_fds[CHANNEL_FDS])
+{
+	struct iovec iov = { .iov_base = ret, .iov_len = sizeof(*ret) };
+	union control control;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space)
+	};
+	ssize_t n = real(recvmsg)(channel, &msg, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	if (n != sizeof(*ret) || ret->fds < 1 || ret->fds > CHANNEL_FDS || !head || head->cmsg_type != SCM_RIGHTS ||
+	    head->cmsg_len != CMSG_LEN(ret->fds * sizeof(int)))
+		return -EBADMSG;
+	memcpy(ret_fds, CMSG_DATA(head), ret->fds * sizeof(int));
+	return 0;
+}
+
+/**
  * channel_offer() - give the successor the state
  * @channel:  our end
  * @stream:   the devices'
@@ -83,51 +124,10 @@ bool channel_hears(int channel, enum channel_word word, uint64_t until_ns)
  */
 int channel_offer(int channel, const struct cpr_stream *stream, int state_fd)
 {
-	int fds[OFFER_FDS] = { stream->fd, state_fd };
-	struct offer offer = { .length = stream->length, .crc = stream->crc, .fds = state_fd < 0 ? 1 : 2 };
-	size_t bytes = offer.fds * sizeof(int);
-	struct iovec iov = { .iov_base = &offer, .iov_len = sizeof(offer) };
-	union control control = {
-		.head = { .cmsg_len = CMSG_LEN(bytes), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+	struct channel_message message = {
+		.gift = CHANNEL_STATE, .fds = state_fd < 0 ? 1 : 2, .length = stream->length, .crc = stream->crc
 	};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(bytes)
-	};
+	const int fds[CHANNEL_FDS] = { stream->fd, state_fd };
 
-	memcpy(CMSG_DATA(&control.head), fds, bytes);
-	return real(sendmsg)(channel, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(offer) ? 0 : -errno;
-}
-
-/**
- * channel_take() - in the successor: wait for the state
- * @channel:	  its end
- * @ret_stream:	  the devices'
- * @ret_state_fd: the CPR state that goes with it, one of ours; -1 where there is none
- *
- * The other end may take its time.
- *
- * Return: 0 or a negative errno; -EBADMSG where the other process has ended.
- */
-int channel_take(int channel, struct cpr_stream *ret_stream, int *ret_state_fd)
-{
-	int fds[OFFER_FDS];
-	struct offer offer;
-	struct iovec iov = { .iov_base = &offer, .iov_len = sizeof(offer) };
-	union control control;
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space)
-	};
-
-	/* Nothing was recorded: that number is not one of QEMU's. */
-	ssize_t n = real(recvmsg)(channel, &msg, MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-	if (n != sizeof(offer) || offer.fds < 1 || offer.fds > OFFER_FDS || !head || head->cmsg_type != SCM_RIGHTS ||
-	    head->cmsg_len != CMSG_LEN(offer.fds * sizeof(int)))
-		return -EBADMSG;
-	memcpy(fds, CMSG_DATA(head), offer.fds * sizeof(int));
-	*ret_stream = (struct cpr_stream){ .fd = slots_move(fds[0]), .length = offer.length, .crc = offer.crc };
-	*ret_state_fd = offer.fds > 1 ? slots_move(fds[1]) : -1;
-	if (ret_stream->fd < 0)
-		return ret_stream->fd;
-	return offer.fds > 1 && *ret_state_fd < 0 ? *ret_state_fd : 0;
+	return channel_give(channel, &message, fds);
 }

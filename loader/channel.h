@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * channel.h - what the QEMU that runs the guest and a successor beside it say to each other.
+ * channel.h - what the QEMU that runs the guest and another one beside it say to each other.
  *
  * A pair of sockets that keep messages apart. Each end is one of ours. The end of one process is the end of file of the other.
  */
@@ -12,6 +12,8 @@
 
 #include "../state/cprstate.h"
 
+#define CHANNEL_FDS 3
+
 /* What the successor says. */
 enum channel_word {
 	CHANNEL_UP = 'U',     /* it waits for the device state */
@@ -19,10 +21,32 @@ enum channel_word {
 	CHANNEL_RUNS = 'R',   /* the guest runs there, or is there to stay */
 };
 
+/* What the successor is given. */
+enum channel_gift {
+	CHANNEL_STATE = 1, /* the devices' state and, where there is one, the CPR state that goes with it */
+	CHANNEL_BEGIN = 2, /* library, CPR state and parcel: become a successor that begins with them (original.h) */
+};
+
+/**
+ * struct channel_message - with as many descriptors as @fds says
+ * @gift:	  enum channel_gift
+ * @fds:	  how many
+ * @number:	  CHANNEL_BEGIN: which numbers they are to have
+ * @length, @crc: CHANNEL_STATE: of the devices' state
+ */
+struct channel_message {
+	uint32_t gift;
+	uint32_t fds;
+	int32_t number[CHANNEL_FDS];
+	uint32_t crc;
+	uint64_t length;
+};
+
 int channel_make(int ret_pair[2]);
 void channel_say(int channel, enum channel_word word);
 bool channel_hears(int channel, enum channel_word word, uint64_t until_ns);
+int channel_give(int channel, struct channel_message *message, const int fds[CHANNEL_FDS]);
+int channel_receive(int channel, struct channel_message *ret, int ret_fds[CHANNEL_FDS]);
 int channel_offer(int channel, const struct cpr_stream *stream, int state_fd);
-int channel_take(int channel, struct cpr_stream *ret_stream, int *ret_state_fd);
 
 #endif

@@ -375,6 +375,7 @@ static void answer(int fd, const json_t *request)
 		.argv = argv_of(request),
 		.method = json_string_value(json_object_get(request, "method")),
 		.to = json_string_value(json_object_get(request, "to")),
+		.original = -1,
 		.rehearse = rehearsal_of(request, command && !strcmp(command, "update")),
 		.max_blackout_ms = number_of(request, "max_blackout"),
 		.hold = json_is_true(json_object_get(request, "paused")),

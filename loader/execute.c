@@ -142,6 +142,18 @@ static void start_holder(struct execution *e)
 			break;
 }
 
+/*
+ * The other threads go on until the exec, and may close a number that is not theirs any more: what is placed is in a table
+ * that only this thread has.
+ */
+static void place(const struct execution *e)
+{
+	if (e->place_count)
+		syscall(SYS_unshare, CLONE_FILES);
+	for (size_t i = 0; i < e->place_count; i++)
+		real(dup3)(e->place[i].fd, e->place[i].number, O_CLOEXEC);
+}
+
 static void set_cloexec(const struct execution *e)
 {
 	real(close_range)(3, ~0U, CLOSE_RANGE_CLOEXEC);
@@ -170,6 +182,7 @@ void execute_here(struct execution *e)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &mask);
 	sigaction(SIGUSR2, &ignore, &before);
+	place(e);
 	set_cloexec(e);
 	set_held(e);
 	for (size_t i = 0; i < e->vhost_count; i++)

@@ -24,6 +24,7 @@
 
 #define EXECUTE_KEEP  2048
 #define EXECUTE_VHOST 256
+#define EXECUTE_PLACE 4
 
 /* Descriptors, in ascending order. */
 struct fdlist {
@@ -33,6 +34,8 @@ struct fdlist {
 
 /**
  * struct execution - what is to be exec'd
+ * @place: descriptors that go under numbers first, whatever else is there
+ * @place_count: how many
  * @program: path or descriptor, arguments, environment
  * @carry: where it is not empty, those of @keep that go through the exec by themselves
  * @occupy: numbers that the next program will give to what it keeps: they stay in use until then, so that no library's
@@ -45,6 +48,11 @@ struct fdlist {
  * @guardian: how the holder brings the guest back
  */
 struct execution {
+	struct placed {
+		int fd;
+		int number;
+	} place[EXECUTE_PLACE];
+	size_t place_count;
 	struct program program;
 	struct fdlist keep;
 	struct fdlist carry;

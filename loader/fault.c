@@ -189,6 +189,13 @@ static bool find(const char *stage, char ret[KIND_MAX])
 	return false;
 }
 
+/* Is this the process that a guest belongs to, and which gets it back from a stand-in? */
+static bool comes_back(void)
+{
+	return vm.cpr_state && guard_role() == SHIM_SUCCESSOR && vm.cpr_state->transfer_count &&
+	       vm.cpr_state->transfer[0].how == CPR_TRANSFER_BACK;
+}
+
 /**
  * fault_at() - is anything to break here?
  * @stage: where we are; those that there are, and the kinds of faults, are in fault.h
@@ -201,7 +208,10 @@ bool fault_at(const char *stage)
 
 	if (!settings.fault)
 		return false;
-	const char *when = guard_rehearses() ? "rehearsal-" : vm.journal && vm.journal->attempt > 1 ? "back-" : "";
+	const char *when = guard_rehearses()			   ? "rehearsal-"
+			   : vm.journal && vm.journal->attempt > 1 ? "back-"
+			   : vm.gives_back || comes_back()	   ? "relay-"
+								   : "";
 	snprintf(name, sizeof(name), "%s%s", when, stage);
 	if (!find(name, kind))
 		return false;

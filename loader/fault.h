@@ -13,7 +13,7 @@
  *   save	its devices have been saved
  *   handover	before the CPR state is written
  *   exec	right before it
- *   give	(method transfer) right before the new QEMU gets the guest
+ *   give	(methods transfer and relay) right before the new QEMU gets the guest
  * Stages of the new QEMU:
  *   state	it has the CPR state; fail: it does not understand it, the one kind that is known here
  *   entry	it has come to our code, and cannot go back by itself yet; fail is not known here, nor in the next three
@@ -27,6 +27,7 @@
  *   switch	before devices get the real descriptors; fail: they do not
  *   cont	right before the commit mark and "cont"; fail: the command fails. What came in since the switch is lost
  *   tidy	the guest runs; wait only
+ * When a stand-in gives the guest back (method relay) each stage is called "relay-STAGE", in both processes.
  * In a rehearsal each stage is called "rehearsal-STAGE"; it has two more:
  *   view	the devices' state is about to come
  *   scribble	it has been loaded; fail: the guest's memory is written over, as that QEMU sees it

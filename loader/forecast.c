@@ -27,9 +27,12 @@ static const json_t *last_update(void)
 	return NULL;
 }
 
+/* Of a relay's two blackouts, the first one's. */
 static double phase(const json_t *update, const char *name)
 {
-	return json_number_value(json_object_get(json_object_get(update, "phases"), name));
+	const json_t *phases = json_object_get(update, "phases");
+
+	return json_number_value(json_object_get(json_is_array(phases) ? json_array_get(phases, 0) : phases, name));
 }
 
 /**
@@ -53,15 +56,18 @@ double forecast_standstill(const char **ret_from)
 /**
  * forecast_update() - how long will the blackout of an update be?
  * @m:	      what rehearsals of it took
+ * @beside:   the new QEMU is brought up beside the guest
  * @ret_from: what it is taken from: "rehearsal", "last-update" or both, "rehearsal+last-update"; "startup" is that of the
  *	      new QEMU alone, which is most of it: it will be a little longer
  *
  * Return: milliseconds, or a negative number where it is not known.
  */
-double forecast_update(const struct measured *m, const char **ret_from)
+double forecast_update(const struct measured *m, bool beside, const char **ret_from)
 {
 	const json_t *update = last_update();
 
+	if (beside)
+		return forecast_standstill(ret_from);
 	*ret_from = m->standstill >= 0 ? "rehearsal" : m->startup >= 0 ? "rehearsal+last-update" : "last-update";
 	if (m->standstill >= 0 && m->startup >= 0)
 		return m->startup + m->standstill;

@@ -30,6 +30,6 @@ struct measured {
 
 void forecast_note(const struct measured *m);
 double forecast_standstill(const char **ret_from);
-double forecast_update(const struct measured *m, const char **ret_from);
+double forecast_update(const struct measured *m, bool beside, const char **ret_from);
 
 #endif

@@ -40,7 +40,7 @@ static void put_vm(struct handover *h, uint64_t deadline)
 	struct cpr_vm rec = {
 		.pid = (uint64_t)getpid(),
 		.start_time = vm.start_time,
-		.generation = vm.generation + 1,
+		.generation = vm.generation + (h->how == CPR_TRANSFER_BACK ? 0 : 1),
 		.running = h->running,
 		.hold = h->hold,
 		.daemonized = vm.daemonized,
@@ -154,7 +154,7 @@ static void put_history(struct handover *h)
  */
 void handover_begin(struct handover *h, unsigned int timeout_s)
 {
-	h->target.fd = h->requester = h->state_fd = h->stream_fd = h->parcel = h->channel = -1;
+	h->original = h->target.fd = h->requester = h->state_fd = h->stream_fd = h->parcel = h->channel = -1;
 	h->exec.holder_pipe = h->exec.holder_wait = -1;
 	h->exec.guardian = GUARDIAN_NONE;
 	h->timeout_s = timeout_s;
@@ -172,7 +172,10 @@ void handover_begin_like(struct handover *h, const struct handover *of)
 	h->back = of->back;
 	memcpy(h->blocks, of->blocks, sizeof(h->blocks));
 	h->block_count = of->block_count;
+	h->how = of->how;
 	h->to = of->to;
+	h->original = of->original;
+	h->relayed = of->relayed;
 	h->requester = of->requester;
 	h->started_ms = of->started_ms;
 	h->started_ns = of->started_ns;
@@ -367,8 +370,9 @@ static void put_kind(struct handover *h)
 	if (h->kind == HANDOVER_REHEARSAL)
 		cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
 	if (h->kind == HANDOVER_TRANSFER || h->kind == HANDOVER_GIVEN)
-		cprstate_put_transfer(&h->w, &(struct cpr_transfer){ .vm_pid = (uint64_t)getpid(),
-								     .received = h->to != NULL });
+		cprstate_put_transfer(&h->w, &(struct cpr_transfer){ .vm_pid = (uint64_t)getpid(), .how = h->how });
+	if (h->relayed)
+		cprstate_put_relay(&h->w, &(struct cpr_relay){ .first = h->relayed });
 }
 
 /**

@@ -24,7 +24,10 @@ enum handover_kind {
  * struct handover - what is known before the freeze, and what is made of it
  * @running, @hold: the guest runs; it is to be held after the update
  * @kind:      what it is for
+ * @how:       CPR_TRANSFER_*
  * @to:	       where another process waits for it, or NULL
+ * @original:  channel to the process that the guest is to go back to, or -1
+ * @relayed:   how it came here from that, or NULL
  * @channel:   by which a successor beside the VM gets the devices' state, or -1
  * @blocks, @block_count: RAM blocks
  * @target:	    the replacement
@@ -44,7 +47,10 @@ struct handover {
 	bool running;
 	bool hold;
 	enum handover_kind kind;
+	uint32_t how;
 	const char *to;
+	int original;
+	const char *relayed;
 	int channel;
 	struct ramblock blocks[RAMBLOCK_MAX];
 	size_t block_count;

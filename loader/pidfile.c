@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,11 @@
 #define LOOK_NS 5000000
 
 static bool taken;
+
+static int directory(void)
+{
+	return vm.cwd_fd < 0 ? AT_FDCWD : vm.cwd_fd;
+}
 
 /* As QEMU itself (util/oslib-posix.c:qemu_write_pidfile): the lock lasts as long as the process. */
 static int lock(int fd, uint64_t deadline)
@@ -53,7 +59,7 @@ int pidfile_take(uint64_t deadline_ns)
 	if (!path)
 		return 0;
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
-	int fd = real(openat64)(vm.cwd_fd < 0 ? AT_FDCWD : vm.cwd_fd, path, flags, 0600);
+	int fd = real(openat64)(directory(), path, flags, 0600);
 	if (fd < 0)
 		return -errno;
 	int rc = lock(fd, deadline_ns);
@@ -73,5 +79,20 @@ int pidfile_take(uint64_t deadline_ns)
 void pidfile_remove(void)
 {
 	if (taken)
-		unlinkat(vm.cwd_fd < 0 ? AT_FDCWD : vm.cwd_fd, argv_value(vm.argv, "pidfile", 0), 0);
+		unlinkat(directory(), argv_value(vm.argv, "pidfile", 0), 0);
+}
+
+/** pidfile_forget() - the VM has ended elsewhere: remove the file, unless it is another process's by now */
+void pidfile_forget(void)
+{
+	const char *path = argv_value(vm.argv, "pidfile", 0);
+	int fd = path ? real(openat64)(directory(), path, O_RDONLY | O_CLOEXEC) : -1;
+	char text[32];
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		real(close)(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (n > 0 && strtol(text, NULL, 10) == getpid())
+		unlinkat(directory(), path, 0);
 }

@@ -124,11 +124,60 @@ static void add_notes(json_t *result, const struct reasons *warnings)
 	json_object_set_new(result, "warnings", all);
 }
 
+static const char *by_method(void)
+{
+	uint32_t how = vm.cpr_state->transfer[0].how;
+
+	return how == CPR_TRANSFER_STANDIN || how == CPR_TRANSFER_BACK ? "relay" : "transfer";
+}
+
+/* The guest was with a stand-in: what that took, and what brought it back. */
+static json_t *add_first(json_t *second, const char *first)
+{
+	json_t *result = json_loads(first, 0, NULL);
+	double a = json_number_value(json_object_get(result, "blackout_ms")),
+	       b = json_number_value(json_object_get(second, "blackout_ms"));
+
+	if (!result)
+		return second;
+	json_object_set_new(result, "blackout_ms", json_real(a > b ? a : b));
+	json_object_set_new(result, "blackouts_ms", json_pack("[f, f]", a, b));
+	json_object_set_new(result, "duration_ms",
+			    json_real(json_number_value(json_object_get(result, "duration_ms")) +
+				      json_number_value(json_object_get(second, "duration_ms"))));
+	json_object_set_new(result, "phases",
+			    json_pack("[O, O]", json_object_get(result, "phases"), json_object_get(second, "phases")));
+	json_array_extend(json_object_get(result, "warnings"), json_object_get(second, "warnings"));
+	json_object_del(result, "pid");
+	json_decref(second);
+	return result;
+}
+
+/**
+ * result_stays() - a relay has come to its end at the stand-in
+ * @result:   how the guest came there
+ * @reasons:  why it has not gone back
+ * @warnings: what was noticed since
+ */
+void result_stays(json_t *result, const struct reasons *reasons, const struct reasons *warnings)
+{
+	json_t *all = json_object_get(result, "warnings");
+	const char *why = json_string_value(json_array_get(reasons->list, 0));
+
+	json_array_append_new(all,
+			      json_sprintf("the guest could not go back to its process, and goes on as process %d: %s",
+					   (int)getpid(), why ? why : "that has ended"));
+	if (warnings->list)
+		json_array_extend(all, warnings->list);
+	log_warn("%s", json_string_value(json_array_get(all, json_array_size(all) - 1)));
+	remember(result);
+}
+
 /**
  * result_of_successor() - the guest runs again, in the new binary or back in the old one
  * @warnings: what the successor noticed
  *
- * Return: as result_refused().
+ * Return: as result_refused(); in a stand-in it is not in the history, as there is more to come.
  */
 json_t *result_of_successor(const struct reasons *warnings)
 {
@@ -136,7 +185,7 @@ json_t *result_of_successor(const struct reasons *warnings)
 	const struct cpr_binary *old = &vm.cpr_state->binary[0], *new = &vm.cpr_state->binary[1];
 	bool updated = vm.journal->attempt == 1;
 	bool transferred = vm.cpr_state->transfer_count;
-	json_t *result = make(updated ? "updated" : "failed", transferred ? "transfer" : "exec", rec->started_ms,
+	json_t *result = make(updated ? "updated" : "failed", transferred ? by_method() : "exec", rec->started_ms,
 			      rec->started_ns);
 
 	json_object_set_new(result, "from", side(old->path, old->version));
@@ -158,6 +207,9 @@ json_t *result_of_successor(const struct reasons *warnings)
 		log_warn("the guest goes on as process %d", (int)getpid());
 	add_notes(result, warnings);
 	add_blackout(result, !updated ? NULL : transferred ? by_transfer : by_exec);
-	remember(result);
+	if (vm.cpr_state->relay_count)
+		result = add_first(result, vm.cpr_state->relay[0].first);
+	if (!transferred || vm.cpr_state->transfer[0].how != CPR_TRANSFER_STANDIN)
+		remember(result);
 	return result;
 }

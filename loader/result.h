@@ -25,6 +25,7 @@ struct result_start {
 
 json_t *result_refused(const struct result_start *start, const struct reasons *reasons);
 json_t *result_failed(const struct result_start *start, const struct reasons *reasons);
+void result_stays(json_t *result, const struct reasons *reasons, const struct reasons *warnings);
 json_t *result_of_successor(const struct reasons *warnings);
 
 #endif

@@ -183,7 +183,7 @@ void service_refuse_late(void)
 
 static void update_by_signal(void)
 {
-	struct update_request request = { .requester = -1, .rehearse = REHEARSE_FIRST, .timeout_s = 0 };
+	struct update_request request = { .requester = -1, .original = -1, .rehearse = REHEARSE_FIRST, .timeout_s = 0 };
 
 	log_info("SIGUSR2 from process %d: update", (int)sender);
 	audit_asked_by_signal(sender, sender_uid);

@@ -374,16 +374,18 @@ static void rehearse(void)
 {
 	struct cpr_stream *stream = &vm.cpr_state->stream[0];
 	char error[QMP_ERROR_MAX] = "";
-	int channel = stream->fd, no_state;
+	int channel = stream->fd, fds[CHANNEL_FDS];
+	struct channel_message message;
 
 	if (come_up_beside(error))
 		rollback_now("%s", error);
 	if (channel < 0)
 		real(_exit)(0);
 	channel_say(channel, CHANNEL_UP);
-	int rc = channel_take(channel, stream, &no_state);
+	int rc = channel_receive(channel, &message, fds);
 	if (rc)
 		rollback_now("the device state did not come: %s", strerror(-rc));
+	*stream = (struct cpr_stream){ .fd = slots_move(fds[0]), .length = message.length, .crc = message.crc };
 	fault_at("view");
 	if (take_state(ramblocks_view, error))
 		rollback_now("%s", error);
@@ -423,13 +425,16 @@ void successor_bring_up(void)
 	fault_at("tidy");
 	tidy_release_holder();
 	tidy_up(&warnings);
-	if (takeover_is_one())
+	if (takeover_is_one() && !takeover_is_standin())
 		takeover_settle(&warnings);
 	json_t *result = result_of_successor(&warnings);
 	reasons_free(&warnings);
+	if (takeover_is_standin())
+		takeover_give_back(result);
+	else
+		tidy_reap_holders();
 	service_refuse_late();
 	control_finish(vm.cpr_state->shim[0].requester_fd, result);
-	tidy_reap_holders();
 	slots_close(vm.cpr_state->stream[0].fd);
 	slots_close(vm.cpr_state->binary[way_back ? 1 : 0].fd);
 	slots_close(settings.state_fd);

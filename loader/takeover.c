@@ -4,18 +4,26 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../shim/guard.h"
 #include "../shim/preserved.h"
+#include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../state/shape.h"
 #include "accept.h"
 #include "channel.h"
+#include "child.h"
 #include "control.h"
+#include "original.h"
 #include "pidfile.h"
+#include "result.h"
+#include "rollback.h"
 #include "service.h"
+#include "stdout.h"
 #include "telnets.h"
+#include "update.h"
 #include "vm.h"
 
 /* How long the other process may take to end: it lets go of the guest's memory. */
@@ -82,9 +90,9 @@ static void use_own_numbers(struct cprstate *state, const struct cprstate *first
 int takeover_wait(char error[QMP_ERROR_MAX])
 {
 	struct cprstate *first = vm.cpr_state, *state = NULL;
-	struct cpr_stream stream;
-	const char *why = "no memory";
-	int state_fd = -1;
+	struct channel_message message;
+	int fds[CHANNEL_FDS];
+	const char *why = "no CPR state came";
 
 	if (guard_has_shown()) {
 		snprintf(error, QMP_ERROR_MAX, "the new QEMU opens what the running one alone can have");
@@ -92,21 +100,29 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 	}
 	channel = first->stream[0].fd;
 	channel_say(channel, CHANNEL_UP);
-	int rc = channel_take(channel, &stream, &state_fd);
+	int rc = channel_receive(channel, &message, fds);
 	if (rc) {
 		snprintf(error, QMP_ERROR_MAX, "the guest did not come: %s", strerror(-rc));
 		return rc;
 	}
+	/* A client has come or gone since: once more, from the start. */
+	if (message.gift == CHANNEL_BEGIN && first->transfer[0].how == CPR_TRANSFER_BACK) {
+		rollback_release_stderr();
+		stdout_release();
+		original_become(&message, fds, &vm.binary);
+	}
 	vm_mark(JOURNAL_GIVEN);
-	state = state_fd < 0 ? NULL : accept_given(state_fd, &why);
+	if (message.gift == CHANNEL_STATE && message.fds == 2)
+		state = accept_given(fds[1], &why);
 	const char *differs = state ? shape_differs(first, state) : why;
 	if (differs) {
 		snprintf(error, QMP_ERROR_MAX, "the VM is not what it was any more: %s", differs);
 		return -EINVAL;
 	}
-	slots_close(state_fd);
+	real(close)(fds[1]);
 	use_own_numbers(state, first);
-	state->stream[0] = stream;
+	state->stream[0] =
+		(struct cpr_stream){ .fd = slots_move(fds[0]), .length = message.length, .crc = message.crc };
 	note_moved_on(state);
 	rc = telnets_adopt(state);
 	vm.cpr_state = state;
@@ -114,11 +130,18 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 	return rc;
 }
 
-/** takeover_done() - the guest runs here: the other process leaves */
+/** takeover_is_standin() - is the guest to go back? */
+bool takeover_is_standin(void)
+{
+	return takeover_is_one() && vm.cpr_state->transfer[0].how == CPR_TRANSFER_STANDIN;
+}
+
+/** takeover_done() - the guest runs here: the other process leaves, or waits to get it back */
 void takeover_done(void)
 {
 	channel_say(channel, CHANNEL_RUNS);
-	channel = slots_close(channel);
+	if (!takeover_is_standin())
+		channel = slots_close(channel);
 }
 
 /**
@@ -130,8 +153,43 @@ void takeover_settle(struct reasons *warnings)
 	/* What another process has started was not looked at before. */
 	if (!*vm.binary.version)
 		service_learn_version();
-	control_move((pid_t)vm.cpr_state->transfer[0].vm_pid);
+	pid_t from = (pid_t)vm.cpr_state->transfer[0].vm_pid;
+	if (vm.cpr_state->transfer[0].how == CPR_TRANSFER_BACK)
+		child_wait(from, LEAVE_MS); /* it was this program's before */
+	else
+		control_move(from);
 	int rc = pidfile_take(qmp_in_ms(LEAVE_MS));
 	if (rc)
 		reasons_note(warnings, "the pidfile could not be written: %s", strerror(-rc));
+}
+
+/**
+ * takeover_give_back() - in a stand-in: give the guest back to the process that it came from
+ * @result: how it came here
+ *
+ * Comes back only where it stays here: then this process is the VM, and @result says so.
+ */
+void takeover_give_back(json_t *result)
+{
+	struct reasons reasons = REASONS_INIT, warnings = REASONS_INIT;
+	char *text = json_dumps(result, JSON_COMPACT);
+	struct update_request request = { .original = channel,
+					  .relayed = text,
+					  .rehearse = REHEARSE_NOT,
+					  .hold = vm.cpr_state->vm[0].hold,
+					  .requester = vm.cpr_state->shim[0].requester_fd,
+					  .timeout_s = vm.cpr_state->vm[0].timeout_s };
+
+	vm_drop_journal();
+	vm.gives_back = true;
+	if (text)
+		update_bring_back(&request, &reasons);
+	vm.gives_back = false;
+	/* The other process ends: it is nobody's any more. */
+	channel = slots_close(channel);
+	takeover_settle(&warnings);
+	result_stays(result, &reasons, &warnings);
+	reasons_free(&reasons);
+	reasons_free(&warnings);
+	free(text);
 }

@@ -17,6 +17,8 @@
 bool takeover_is_one(void);
 int takeover_wait(char error[QMP_ERROR_MAX]);
 void takeover_done(void);
+bool takeover_is_standin(void);
+void takeover_give_back(json_t *result);
 void takeover_settle(struct reasons *warnings);
 
 #endif

@@ -21,6 +21,7 @@
 #include "channel.h"
 #include "child.h"
 #include "fault.h"
+#include "original.h"
 #include "qmp.h"
 #include "receiver.h"
 
@@ -70,16 +71,29 @@ static void tell(struct reasons *reasons, const char *otherwise)
 		reasons_add(reasons, BLOCKER_SUCCESSOR_FAILED, "%s", otherwise);
 }
 
+static int start_process(struct transfer *t)
+{
+	switch (t->first->how) {
+	case CPR_TRANSFER_RECEIVED:
+		return receiver_start(t->first->to, &t->first->exec, &t->pid);
+	case CPR_TRANSFER_BACK:
+		/* Else it has died, and this is somebody else's child by now. */
+		t->pid = getppid() == (pid_t)vm.cpr_state->transfer[0].vm_pid ? getppid() : -1;
+		return t->pid < 0 ? -ESRCH : original_call(t->first->original, t->first);
+	default:
+		return beside_spawn(t->first, -1, &t->pid);
+	}
+}
+
 static int start(struct transfer *t)
 {
-	int rc = t->first->to ? receiver_start(t->first->to, &t->first->exec, &t->pid)
-			      : beside_spawn(t->first, -1, &t->pid);
+	int rc = start_process(t);
 
 	if (rc)
 		return rc;
 	/* The channel's other end is in it, and must end with that process. */
 	t->first->parcel = slots_close(t->first->parcel);
-	t->child = !t->first->to;
+	t->child = t->first->how == CPR_TRANSFER_SPAWNED || t->first->how == CPR_TRANSFER_STANDIN;
 	t->pidfd = t->pid > 0 ? slots_move((int)syscall(SYS_pidfd_open, t->pid, 0)) : -1;
 	return 0;
 }
@@ -232,8 +246,10 @@ static bool is_ours_again(void)
  * No sockets or files are removed and no script is run, as QEMU would do: they are the other process's. What QEMU has
  * printed is in its buffers no more, since the guest stands still.
  */
-static void leave(const struct transfer *t)
+static void leave(const struct transfer *t, const struct handover *h)
 {
+	if (h->how == CPR_TRANSFER_STANDIN)
+		original_wait(t->channel, t->pid, &h->target);
 	log_info("the guest goes on as process %d", (int)t->pid);
 	real(_exit)(0);
 }
@@ -255,14 +271,41 @@ void transfer_give(struct transfer *t, const struct handover *h, struct reasons 
 		return;
 	}
 	if (channel_hears(t->channel, CHANNEL_RUNS, qmp_in_ms(h->timeout_s * 1000 + GRACE_MS)))
-		leave(t);
+		leave(t, h);
 	if (!is_ours_again()) {
 		if (channel_hears(t->channel, CHANNEL_RUNS, qmp_in_ms(COMMITTED_MS)))
-			leave(t);
+			leave(t, h);
 		log_error("the new QEMU, process %d, ended with the guest, or hangs: the guest is lost", (int)t->pid);
 		real(_exit)(1);
 	}
 	tell(reasons, "the new QEMU was killed, or did not run the guest in time");
+}
+
+static void forget(struct transfer *t)
+{
+	if (t->first)
+		handover_release(t->first);
+	free(t->first);
+	t->first = NULL;
+}
+
+/**
+ * transfer_again() - the successor is not what the VM needs any more: another one is to be brought up
+ * @t:  after transfer_begin()
+ * @of: what it was brought up for
+ *
+ * The process that the guest belongs to must not end for that: it is told to begin anew.
+ */
+void transfer_again(struct transfer *t, struct handover *of)
+{
+	if (of->how != CPR_TRANSFER_BACK || t->pid < 0) {
+		transfer_end(t);
+		return;
+	}
+	of->original = t->channel;
+	t->channel = -1;
+	t->pidfd = slots_close(t->pidfd);
+	forget(t);
 }
 
 /** transfer_end() - the guest stays here: the successor ends, where there is one */
@@ -270,8 +313,5 @@ void transfer_end(struct transfer *t)
 {
 	t->channel = slots_close(t->channel);
 	end_process(t);
-	if (t->first)
-		handover_release(t->first);
-	free(t->first);
-	t->first = NULL;
+	forget(t);
 }

@@ -68,24 +68,35 @@ struct attempt {
 	struct reasons warnings;
 };
 
-/* "auto" is exec: the process id stays, and whoever watches the process sees nothing. */
+/* "auto" is exec: the process id stays, and one blackout is enough. */
 static void choose_method(struct attempt *a)
 {
 	const char *method = a->request->method ? a->request->method : settings.method;
+	bool elsewhere = a->request->to || a->request->original >= 0;
 
-	if (a->request->to && !a->request->method)
+	if (elsewhere && !a->request->method)
 		method = "transfer";
-	if (!strcmp(method, "transfer"))
-		a->method = "transfer";
-	else if (a->request->to)
+	if (elsewhere && strcmp(method, "transfer") != 0)
 		reasons_add(&a->reasons, BLOCKER_METHOD, "another process can only take the guest by \"transfer\"");
+	a->h.how = a->request->original >= 0  ? CPR_TRANSFER_BACK
+		   : a->request->to	      ? CPR_TRANSFER_RECEIVED
+		   : !strcmp(method, "relay") ? CPR_TRANSFER_STANDIN
+					      : CPR_TRANSFER_SPAWNED;
+	if (!strcmp(method, "transfer") || !strcmp(method, "relay"))
+		a->method = method;
 	else if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
 		reasons_add(&a->reasons, BLOCKER_METHOD, "the method \"%s\" is not known", method);
 }
 
 static bool is_transfer(const struct attempt *a)
 {
-	return !strcmp(a->method, "transfer");
+	return strcmp(a->method, "exec") != 0;
+}
+
+/* Does another process start what takes the guest? */
+static bool is_started_elsewhere(const struct attempt *a)
+{
+	return a->h.how == CPR_TRANSFER_RECEIVED || a->h.how == CPR_TRANSFER_BACK;
 }
 
 static void check_transfer(struct attempt *a)
@@ -173,7 +184,7 @@ static void check_by_rehearsal(struct attempt *a)
 static void check_blackout(struct attempt *a)
 {
 	const char *from;
-	double ms = forecast_update(&a->measured, &from);
+	double ms = forecast_update(&a->measured, is_transfer(a), &from);
 
 	if (a->request->max_blackout_ms && ms < 0)
 		reasons_note(&a->warnings,
@@ -200,7 +211,7 @@ static void check_programs(struct attempt *a)
 /* What is started elsewhere is looked at when it is up; the way back is this process. */
 static void look_elsewhere(struct attempt *a)
 {
-	replacement_elsewhere(a->request->to, &a->h.target);
+	replacement_elsewhere(a->request->to ? a->request->to : vm.binary.path, &a->h.target);
 	a->h.back = vm.binary;
 }
 
@@ -209,7 +220,7 @@ static int check_vm(struct attempt *a)
 	int rc = preflight_vm(&a->plan, &a->h.running, &a->reasons);
 
 	/* Where nothing is started here, nothing has to be. */
-	if (a->request->to)
+	if (is_started_elsewhere(a))
 		reasons_forget(&a->reasons, BLOCKER_SANDBOX);
 	return rc;
 }
@@ -228,7 +239,7 @@ static void check(struct attempt *a)
 		reasons_add(&a->reasons, BLOCKER_PAUSE_UNSUPPORTED,
 			    "this QEMU does not export what is needed to keep a guest paused over an update");
 	plan_check_version(&a->plan, vm.binary.version, &a->reasons);
-	if (a->request->to)
+	if (is_started_elsewhere(a))
 		look_elsewhere(a);
 	else if (refused_spawn(vm.argv))
 		return; /* that is a reason already */
@@ -256,6 +267,8 @@ static struct attempt *begin(const struct update_request *request)
 	a->h.hold = request->hold;
 	a->h.requester = request->requester;
 	a->h.to = request->to;
+	a->h.original = request->original;
+	a->h.relayed = request->relayed;
 	a->h.warnings = &a->warnings;
 	return a;
 }
@@ -264,6 +277,8 @@ static void end(struct attempt *a)
 {
 	handover_release(&a->h);
 	slots_close(a->h.target.fd);
+	if (a->h.original != a->request->original)
+		slots_close(a->h.original);
 	plan_free(&a->plan);
 	reasons_free(&a->reasons);
 	reasons_free(&a->warnings);
@@ -378,7 +393,7 @@ static int transfer_up(struct attempt *a, struct transfer *t, uint64_t *ret_dead
 
 	for (int tries = 0; tries < REHEARSALS; tries++) {
 		if (tries) {
-			transfer_end(t);
+			transfer_again(t, &a->h);
 			freeze_undo(&a->freeze, a->h.running);
 			vm_drop_journal();
 			if (vm_new_journal() || plan_again(a))
@@ -449,11 +464,36 @@ json_t *update_run(const struct update_request *request)
 	return result;
 }
 
+/**
+ * update_bring_back() - in a stand-in: give the guest back to the process that it belongs to
+ * @request: whom it goes to
+ * @reasons: why it stays here
+ *
+ * On the service thread. Comes back only where the guest goes on in this process.
+ */
+void update_bring_back(const struct update_request *request, struct reasons *reasons)
+{
+	struct attempt *a = begin(request);
+
+	if (!a) {
+		reasons_note(reasons, "no memory");
+		return;
+	}
+	check(a);
+	if (!reasons_any(&a->reasons) && !prepare(a)) {
+		freeze_and_transfer(a);
+		freeze_undo(&a->freeze, a->h.running);
+		moved_release();
+	}
+	reasons_move(reasons, &a->reasons);
+	end(a);
+}
+
 static void add_forecast(const struct attempt *a, json_t *result)
 {
 	const struct measured *m = &a->measured;
 	const char *from;
-	double ms = forecast_update(m, &from);
+	double ms = forecast_update(m, is_transfer(a), &from);
 
 	if (ms >= 0 && !(reasons_any(&a->reasons) && m->standstill >= 0))
 		json_object_set_new(result, "predicted_blackout", json_pack("{s:f, s:s}", "ms", ms, "from", from));

@@ -67,6 +67,7 @@ struct vm_binary {
  * @history:	results of past updates, oldest first
  * @entities:	devices, objects, back ends and block nodes right after start; malloc'ed
  * @asked_by:	who asked for the update under way, for the host's log
+ * @gives_back: a stand-in is about to give the guest back to the process that it belongs to
  * @inhibited:	why it must not be updated, or ""
  * @started_seq: the table's next sequence number at that moment
  */
@@ -93,6 +94,7 @@ struct vm {
 	json_t *history;
 	char *entities;
 	char asked_by[96];
+	bool gives_back;
 	char inhibited[256];
 	uint64_t started_seq;
 };

@@ -49,6 +49,11 @@ struct cprstate_versions {
 #define CPR_START_PROGRAM 2u /* an argument that is QEMU's file */
 #define CPR_START_ENV	  3u
 
+#define CPR_TRANSFER_SPAWNED  0u /* to a child of the VM's process */
+#define CPR_TRANSFER_RECEIVED 1u /* to a process that somebody else has started */
+#define CPR_TRANSFER_STANDIN  2u /* to a child that gives the guest back */
+#define CPR_TRANSFER_BACK     3u /* from that child to the process that it was in */
+
 #define CPR_NOTE_WARNING UINT32_MAX /* closed_fd of a note that is a warning and names no descriptor */
 
 #define RECORD(number, name, max) struct cpr_##name {
