@@ -87,9 +87,9 @@ class Vm:
         if not line.startswith(b"V ok"):
             raise RuntimeError("the guest's RAM: " + line.decode())
 
-    def update(self, binary):
+    def update(self, binary, *options):
         self.point_to(binary)
-        output = subprocess.run([self.options.cprctl, "update", "--json", str(self.process.pid)], stdout=subprocess.PIPE,
+        output = subprocess.run([self.options.cprctl, "update", "--json", *options, str(self.process.pid)], stdout=subprocess.PIPE,
                                 env=dict(os.environ, CPRSHIM_RUNDIR=self.dir + "/run"), check=False).stdout
         result = json.loads(output)
         if not result.get("ok"):

@@ -181,6 +181,11 @@ void result_print(FILE *out, const json_t *result)
 	if (json_is_number(duration))
 		fprintf(out, " in %.0f ms", json_number_value(duration));
 	fputc('\n', out);
+	if (*jget_text_or(result, "method_reason", "")) {
+		fprintf(out, "  %s: ", jget_text(result, "method"));
+		text_print(out, jget_text(result, "method_reason"));
+		fputc('\n', out);
+	}
 	if (!strcmp(outcome, "refused"))
 		fputs("  the guest was not touched\n", out);
 	else if (!strcmp(outcome, "ended"))

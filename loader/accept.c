@@ -146,7 +146,7 @@ struct cprstate *accept_given(int fd, const char **ret_why)
  * @fd:	     descriptor of it, as the environment names it
  * @ret_why: if it is not: why
  *
- * Before main(). Otherwise as accept_given().
+ * Before main(). Otherwise as accept_given(); one that is another process's ends the program too.
  */
 struct cprstate *accept_state(int fd, const char **ret_why)
 {
@@ -154,10 +154,12 @@ struct cprstate *accept_state(int fd, const char **ret_why)
 
 	if (!state)
 		return NULL;
-	*ret_why = "it is another process's";
 	if (!is_ours(state)) {
-		free(state);
-		return NULL;
+		/* What would start here is the guest anew, on the images that another QEMU may have. */
+		log_error(
+			"the CPR state on descriptor %d is another process's, or its VM has ended: the new program ends",
+			fd);
+		real(_exit)(1);
 	}
 	if (fault_in_state(state))
 		end_if_state(fd, FAULT_TEXT);

@@ -437,8 +437,7 @@ static int adopt_records(struct cprstate *state, bool way_back)
  * @state_fd:  descriptor of the CPR state
  * @exec_argv: the arguments that the kernel gave us
  *
- * Return: the arguments for QEMU's main(), or NULL where the state is not this process's; what is run then waits,
- * stopped, for a migration that never comes.
+ * Return: the arguments for QEMU's main(), or NULL where there is no state of ours there: the environment says what it likes.
  */
 char **successor_adopt(int state_fd, char **exec_argv)
 {

@@ -50,23 +50,52 @@ bool beside_possible(const struct plan *plan, bool for_show, char *ret_why, size
 	return true;
 }
 
+struct inheritance {
+	posix_spawn_file_actions_t *actions;
+	const struct fdlist *occupied;
+};
+
+static bool is_in(const struct fdlist *list, int fd)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->fd[i] == fd)
+			return true;
+	return false;
+}
+
 /* QEMU does not mark all of its own close-on-exec, and the successor could not tell them from those of its libraries. */
 static void drop(int fd, void *opaque)
 {
-	if (fd > STDERR_FILENO && !(real(fcntl)(fd, F_GETFD) & FD_CLOEXEC))
-		posix_spawn_file_actions_addclose(opaque, fd);
+	const struct inheritance *h = opaque;
+
+	if (fd > STDERR_FILENO && !(real(fcntl)(fd, F_GETFD) & FD_CLOEXEC) && !is_in(h->occupied, fd))
+		posix_spawn_file_actions_addclose(h->actions, fd);
 }
 
-/* What the state names stays open, and nothing else. */
-static int keep(posix_spawn_file_actions_t *a, const struct fdlist *list)
+static int keep_all(posix_spawn_file_actions_t *a, const struct fdlist *list)
 {
-	int rc = -posix_spawn_file_actions_init(a);
+	int rc = 0;
 
-	if (!rc)
-		rc = inspect_each(drop, a);
 	/* A dup2 onto itself clears close-on-exec (posix_spawn_file_actions_adddup2, POSIX 2008). */
 	for (size_t i = 0; !rc && i < list->count; i++)
 		rc = -posix_spawn_file_actions_adddup2(a, list->fd[i], list->fd[i]);
+	return rc;
+}
+
+/* What the state names stays open, and nothing else; a command is given no more than it must pass on. */
+static int keep(posix_spawn_file_actions_t *a, const struct execution *e)
+{
+	static const struct fdlist none;
+	const struct fdlist *occupied = e->carry.count ? &none : &e->occupy;
+	struct inheritance h = { .actions = a, .occupied = occupied };
+	int rc = -posix_spawn_file_actions_init(a);
+
+	if (!rc)
+		rc = inspect_each(drop, &h);
+	if (!rc)
+		rc = keep_all(a, execute_through(e));
+	if (!rc)
+		rc = keep_all(a, occupied);
 	return -rc;
 }
 
@@ -85,7 +114,7 @@ int beside_spawn(const struct handover *h, int errors, pid_t *ret_pid)
 	posix_spawnattr_t attr;
 	sigset_t none;
 	char path[64];
-	int rc = keep(&a, execute_through(&h->exec));
+	int rc = keep(&a, &h->exec);
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", program->fd);
 	sigemptyset(&none);
@@ -111,9 +140,12 @@ void beside_arrive(const struct cprstate *state)
 	/* struct kernel_sigaction of x86_64 and of the others is 32 bytes at most; zeroes are SIG_DFL. */
 	static const uint64_t by_default[4];
 
-	/* posix_spawn() leaves them ignored (glibc, sysdeps/unix/sysv/linux/spawni.c), and the VM's must not stay so. */
+	uint64_t ignored = vm_status_of(getppid(), "SigIgn", 16);
+
+	/* posix_spawn() leaves them ignored (glibc, sysdeps/unix/sysv/linux/spawni.c): they are to be as the VM's were. */
 	for (int signal = 32; signal < SIGRTMIN; signal++)
-		syscall(SYS_rt_sigaction, signal, by_default, NULL, sizeof(uint64_t));
+		if (!(ignored & UINT64_C(1) << (signal - 1)))
+			syscall(SYS_rt_sigaction, signal, by_default, NULL, sizeof(uint64_t));
 	guard_stand_beside(state->rehearsal_count);
 	if (state->rehearsal_count)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -79,12 +79,23 @@ int channel_give(int channel, struct channel_message *message, const int fds[CHA
 	union control control = {
 		.head = { .cmsg_len = CMSG_LEN(bytes), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
 	};
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(bytes)
-	};
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = bytes ? &control : NULL,
+			      .msg_controllen = bytes ? CMSG_SPACE(bytes) : 0 };
 
-	memcpy(CMSG_DATA(&control.head), fds, bytes);
+	if (bytes)
+		memcpy(CMSG_DATA(&control.head), fds, bytes);
 	return real(sendmsg)(channel, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*message) ? 0 : -errno;
+}
+
+static bool has_fds(const struct msghdr *msg, uint32_t fds)
+{
+	const struct cmsghdr *head = CMSG_FIRSTHDR(msg);
+
+	if (!fds || !head)
+		return !fds && !head;
+	return fds <= CHANNEL_FDS && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(fds * sizeof(int));
 }
 
 /**
@@ -105,12 +116,11 @@ int channel_receive(int channel, struct channel_message *ret, int ret_fds[CHANNE
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space)
 	};
 	ssize_t n = real(recvmsg)(channel, &msg, MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
 
-	if (n != sizeof(*ret) || ret->fds < 1 || ret->fds > CHANNEL_FDS || !head || head->cmsg_type != SCM_RIGHTS ||
-	    head->cmsg_len != CMSG_LEN(ret->fds * sizeof(int)))
+	if (n != sizeof(*ret) || !has_fds(&msg, ret->fds))
 		return -EBADMSG;
-	memcpy(ret_fds, CMSG_DATA(head), ret->fds * sizeof(int));
+	if (ret->fds)
+		memcpy(ret_fds, CMSG_DATA(CMSG_FIRSTHDR(&msg)), ret->fds * sizeof(int));
 	return 0;
 }
 

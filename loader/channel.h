@@ -25,6 +25,7 @@ enum channel_word {
 enum channel_gift {
 	CHANNEL_STATE = 1, /* the devices' state and, where there is one, the CPR state that goes with it */
 	CHANNEL_BEGIN = 2, /* library, CPR state and parcel: become a successor that begins with them (original.h) */
+	CHANNEL_LEAVE = 3, /* nothing: the guest stays with the stand-in, whose VM this process is no more */
 };
 
 /**

@@ -12,6 +12,26 @@
 
 #include "../shim/real.h"
 
+static bool has_ended(pid_t pid, int ms)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	bool ended = poll(&end, 1, ms) == 1;
+
+	if (pidfd >= 0)
+		real(close)(pidfd);
+	return ended;
+}
+
+static int reap(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
 /**
  * child_wait() - wait for a child's end, and bring it about where it does not come
  * @pid: the child, which is reaped in any case
@@ -21,17 +41,17 @@
  */
 int child_wait(pid_t pid, int ms)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
-	bool ended = poll(&end, 1, ms) == 1;
+	if (has_ended(pid, ms))
+		return reap(pid);
+	kill(pid, SIGKILL);
+	reap(pid);
+	return -ETIMEDOUT;
+}
 
-	if (!ended)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pidfd >= 0)
-		real(close)(pidfd);
-	if (!ended)
-		return -ETIMEDOUT;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+/**
+ * child_watch() - as child_wait(), but the child is left alone where it does not end
+ */
+int child_watch(pid_t pid, int ms)
+{
+	return has_ended(pid, ms) ? reap(pid) : -ETIMEDOUT;
 }

@@ -36,6 +36,7 @@
 #include "pins.h"
 #include "rollback.h"
 #include "service.h"
+#include "takeover.h"
 #include "vm.h"
 
 static bool started; /* the main loop has been reached once */
@@ -94,6 +95,8 @@ static void main_loop_ready(void)
 static void exiting(const char *how, int status)
 {
 	rollback_on_exit(how, status);
+	rollback_release_output();
+	takeover_ended();
 	control_ended();
 	if (control_path()[0])
 		pins_remove_links(control_links_dir(getpid()));

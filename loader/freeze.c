@@ -30,6 +30,7 @@
 /* How long a client may take to make room: before the exec, with the guest stopped, and when the guest goes on. */
 #define ROOM_MS	   1000
 #define STALLED_MS 5000
+#define UNDO_MS	   30000
 
 /* A monitor alone on a connection; one behind a multiplexer is a part of a stream of bytes. */
 static bool is_monitor(const struct planned *p)
@@ -96,8 +97,8 @@ static int barrier(int times, uint64_t deadline)
 }
 
 /**
- * freeze_gates() - from here on nobody new comes in
- * @f:		 zeroed, with state_fd -1
+ * freeze_gates() - from here on nobody new comes in; whoever comes waits for freeze_undo(), or for the successor
+ * @f:		 zeroed, with state_fd -1; nothing is done where that has been done
  * @plan:	 the plan; to be made again afterwards, as a client may just have come
  * @deadline_ns: CLOCK_MONOTONIC
  *
@@ -105,13 +106,16 @@ static int barrier(int times, uint64_t deadline)
  */
 int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns)
 {
-	for (size_t i = 0; i < plan->count; i++) {
+	for (size_t i = 0; i < plan->count && !f->gated; i++) {
 		bool gate = plan->fds[i].it.kind == FDKIND_LISTENER && !plan->fds[i].named;
 		int rc = gate ? hold(f, &plan->fds[i]) : 0;
 
 		if (rc)
 			return rc;
 	}
+	if (!f->gated)
+		f->gate_count = f->held_count;
+	f->gated = true;
 	return barrier(1, deadline_ns);
 }
 
@@ -388,27 +392,34 @@ static void put_back(struct decoy *d)
 		log_error("descriptor %d could not be put back", d->number);
 }
 
-static void give_back(struct freeze *f, uint64_t deadline)
+/* All that is held from one on. */
+static void give_back(struct freeze *f, size_t first, uint64_t deadline)
 {
 	uint64_t until = qmp_in_ms(STALLED_MS);
 
-	for (size_t i = 0; i < f->held_count; i++) {
+	for (size_t i = first; i < f->held_count; i++) {
 		collect_one(f, i);
 		if (f->held[i].placed && !f->pending[i].len)
 			put_back(&f->held[i]);
 	}
 	f->stop_is_shown = true; /* from here on it is not ours */
-	for (size_t i = 0; i < f->held_count; i++)
+	for (size_t i = first; i < f->held_count; i++)
 		if (f->held[i].placed) {
 			flush_one(f, i, until);
 			put_back(&f->held[i]);
 		}
 	barrier(1, deadline);
-	for (size_t i = 0; i < f->held_count; i++) {
+	for (size_t i = first; i < f->held_count; i++) {
 		flush_one(f, i, until); /* what was written right before it was put back */
 		decoy_done(&f->held[i]);
 	}
-	f->held_count = 0;
+	f->held_count = first;
+}
+
+/** freeze_release_inputs() - undo freeze_inputs() alone: whoever comes still waits, and the guest was not stopped */
+void freeze_release_inputs(struct freeze *f)
+{
+	give_back(f, f->gate_count, qmp_in_ms(UNDO_MS));
 }
 
 /**
@@ -420,7 +431,7 @@ static void give_back(struct freeze *f, uint64_t deadline)
  */
 void freeze_undo(struct freeze *f, bool running)
 {
-	uint64_t deadline = qmp_in_ms(30000);
+	uint64_t deadline = qmp_in_ms(UNDO_MS);
 	int rc = 0;
 
 	if (f->ringbufs && ringbufs_give_back(f->ringbufs, deadline))
@@ -439,10 +450,12 @@ void freeze_undo(struct freeze *f, bool running)
 	if (rc)
 		log_warn("the images are taken back only when the guest is continued: %s", strerror(-rc));
 	vm_mark(JOURNAL_RUNNING);
-	give_back(f, deadline);
+	give_back(f, 0, deadline);
 	if (f->saved)
 		to_first_directory(false);
 	f->state_fd = slots_close(f->state_fd);
+	f->gated = false;
+	f->gate_count = 0;
 	f->stopped = f->saved = false;
 }
 

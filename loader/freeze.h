@@ -22,6 +22,7 @@
  * @held_count: how many
  * @monitor:  it is a monitor's
  * @pending:  what was written to each and there was no room for
+ * @gated:    listeners are held, the first @gate_count of them
  * @stopped:  "stop" was sent to a running guest
  * @saved:    device state was written, and the block nodes are inactive
  * @stop_is_shown: the guest is to stay stopped, so users are told that it is
@@ -34,6 +35,8 @@ struct freeze {
 	size_t held_count;
 	bool monitor[FREEZE_MAX];
 	struct wire pending[FREEZE_MAX];
+	bool gated;
+	size_t gate_count;
 	bool stopped;
 	bool saved;
 	bool stop_is_shown;
@@ -48,6 +51,7 @@ int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct rea
 int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_ringbufs(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_collect(struct freeze *f);
+void freeze_release_inputs(struct freeze *f);
 void freeze_undo(struct freeze *f, bool running);
 const struct wire *freeze_pending(const struct freeze *f, int fd);
 const struct decoy *freeze_decoy(const struct freeze *f, int fd);

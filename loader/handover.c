@@ -176,6 +176,7 @@ void handover_begin_like(struct handover *h, const struct handover *of)
 	h->to = of->to;
 	h->original = of->original;
 	h->relayed = of->relayed;
+	h->method_why = of->method_why;
 	h->requester = of->requester;
 	h->started_ms = of->started_ms;
 	h->started_ns = of->started_ns;
@@ -371,6 +372,7 @@ static void put_kind(struct handover *h)
 		cprstate_put_rehearsal(&h->w, &(struct cpr_rehearsal){ .vm_pid = (uint64_t)getpid() });
 	if (h->kind == HANDOVER_TRANSFER || h->kind == HANDOVER_GIVEN)
 		cprstate_put_transfer(&h->w, &(struct cpr_transfer){ .vm_pid = (uint64_t)getpid(), .how = h->how });
+	cprstate_put_choice(&h->w, &(struct cpr_choice){ .why = h->method_why });
 	if (h->relayed)
 		cprstate_put_relay(&h->w, &(struct cpr_relay){ .first = h->relayed });
 }

@@ -28,6 +28,7 @@ enum handover_kind {
  * @to:	       where another process waits for it, or NULL
  * @original:  channel to the process that the guest is to go back to, or -1
  * @relayed:   how it came here from that, or NULL
+ * @method_why: what the method was taken for (method.h)
  * @channel:   by which a successor beside the VM gets the devices' state, or -1
  * @blocks, @block_count: RAM blocks
  * @target:	    the replacement
@@ -51,6 +52,7 @@ struct handover {
 	const char *to;
 	int original;
 	const char *relayed;
+	const char *method_why;
 	int channel;
 	struct ramblock blocks[RAMBLOCK_MAX];
 	size_t block_count;

@@ -3,49 +3,34 @@
 #include "original.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../shim/log.h"
 #include "../shim/real.h"
+#include "child.h"
 #include "control.h"
 #include "pidfile.h"
 #include "program.h"
 
 enum { LIBRARY, STATE, PARCEL };
 
-static volatile pid_t runs_guest;
-
-static void forward(int signal)
-{
-	int saved = errno;
-
-	kill(runs_guest, signal);
-	errno = saved;
-}
-
-/* Who wants the VM to end tells this process, and this QEMU has no guest to shut down. */
-static void forward_signals(pid_t standin)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-	struct sigaction act = { .sa_handler = forward, .sa_flags = SA_RESTART };
-
-	runs_guest = standin;
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &act, NULL);
-}
+/* How long the stand-in may take from its last word to its end. */
+#define ENDING_MS 30000
 
 /**
  * original_become() - become the new QEMU, and a successor that takes the guest
  * @message: what it was given, CHANNEL_BEGIN
  * @fds:     with that
  * @target:  the new QEMU
+ * @occupy:  numbers that it will give to what it is handed over: what is there stays, unless a command is between, so that
+ *	     no library's constructor gets them
  *
  * All else that this process has open ends with the exec. Does not return.
  */
-void original_become(const struct channel_message *message, const int fds[CHANNEL_FDS], const struct vm_binary *target)
+void original_become(const struct channel_message *message, const int fds[CHANNEL_FDS], const struct vm_binary *target,
+		     const struct fdlist *occupy)
 {
 	static struct execution e = { .holder_pipe = -1, .holder_wait = -1, .guardian = GUARDIAN_NONE };
 	static char variable[32];
@@ -59,6 +44,10 @@ void original_become(const struct channel_message *message, const int fds[CHANNE
 		execute_keep(&e, message->number[i]);
 		execute_carry(&e, message->number[i]);
 	}
+	for (size_t i = 0; i < occupy->count && binary.start.how != START_COMMAND; i++) {
+		execute_keep(&e, occupy->fd[i]);
+		execute_carry(&e, occupy->fd[i]);
+	}
 	vm.library_fd = message->number[LIBRARY]; /* from where the new program gets it */
 	snprintf(variable, sizeof(variable), "CPRSHIM_STATE=%d", message->number[STATE]);
 	if (!program_make(&e.program, &binary, variable))
@@ -67,26 +56,36 @@ void original_become(const struct channel_message *message, const int fds[CHANNE
 }
 
 /**
+ * original_end() - the guest does not come back: this process ends
+ * @standin: which has it, or had it
+ * @stays:   it goes on there, with what bore this process's id; else the VM has ended there, as it would have here
+ */
+void original_end(pid_t standin, bool stays)
+{
+	int rc = stays ? 0 : child_watch(standin, ENDING_MS);
+
+	control_remove();
+	pidfile_remove();
+	real(_exit)(rc ? 1 : 0);
+}
+
+/**
  * original_wait() - wait until the stand-in wants to give the guest back, and become the new QEMU that takes it
  * @channel: to the stand-in
  * @standin: its process
- * @target:  the new QEMU
+ * @h:	     what the guest went there with
  *
  * Does not return.
  */
-void original_wait(int channel, pid_t standin, const struct vm_binary *target)
+void original_wait(int channel, pid_t standin, const struct handover *h)
 {
-	struct channel_message message;
+	struct channel_message message = { .gift = 0 };
 	int fds[CHANNEL_FDS];
 
-	forward_signals(standin);
 	log_info("the guest is with process %d, until this one is the new QEMU", (int)standin);
 	if (!channel_receive(channel, &message, fds) && message.gift == CHANNEL_BEGIN && message.fds == CHANNEL_FDS)
-		original_become(&message, fds, target);
-	/* It keeps the guest, and has what bore this process's id; or the VM has ended there. */
-	control_remove();
-	pidfile_forget();
-	real(_exit)(0);
+		original_become(&message, fds, &h->target, &h->exec.occupy);
+	original_end(standin, message.gift == CHANNEL_LEAVE);
 }
 
 /**
@@ -104,4 +103,13 @@ int original_call(int channel, const struct handover *h)
 	for (int i = 0; i < CHANNEL_FDS; i++)
 		message.number[i] = fds[i];
 	return channel_give(channel, &message, fds);
+}
+
+/** original_dismiss() - in the stand-in: the guest stays here, and the process that it belonged to is to end */
+void original_dismiss(int channel)
+{
+	struct channel_message message = { .gift = CHANNEL_LEAVE };
+
+	if (channel >= 0)
+		channel_give(channel, &message, NULL);
 }

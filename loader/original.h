@@ -9,13 +9,17 @@
 #ifndef CPRSHIM_LOADER_ORIGINAL_H
 #define CPRSHIM_LOADER_ORIGINAL_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "channel.h"
 #include "handover.h"
 
-void original_wait(int channel, pid_t standin, const struct vm_binary *target);
-void original_become(const struct channel_message *message, const int fds[CHANNEL_FDS], const struct vm_binary *target);
+void original_wait(int channel, pid_t standin, const struct handover *h);
+void original_become(const struct channel_message *message, const int fds[CHANNEL_FDS], const struct vm_binary *target,
+		     const struct fdlist *occupy);
+void original_end(pid_t standin, bool stays);
 int original_call(int channel, const struct handover *h);
+void original_dismiss(int channel);
 
 #endif

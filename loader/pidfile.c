@@ -3,7 +3,6 @@
 #include "pidfile.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -16,8 +15,6 @@
 #include "vm.h"
 
 #define LOOK_NS 5000000
-
-static bool taken;
 
 static int directory(void)
 {
@@ -71,19 +68,11 @@ int pidfile_take(uint64_t deadline_ns)
 	}
 	/* It is as if QEMU had it open. */
 	table_note_file(fd, HOOK_open64, path, (unsigned int)flags);
-	taken = true;
 	return 0;
 }
 
-/** pidfile_remove() - QEMU is about to exit, and does not know of the file */
+/** pidfile_remove() - the VM ends, and QEMU may not know of the file: remove it, unless it is another process's by now */
 void pidfile_remove(void)
-{
-	if (taken)
-		unlinkat(directory(), argv_value(vm.argv, "pidfile", 0), 0);
-}
-
-/** pidfile_forget() - the VM has ended elsewhere: remove the file, unless it is another process's by now */
-void pidfile_forget(void)
 {
 	const char *path = argv_value(vm.argv, "pidfile", 0);
 	int fd = path ? real(openat64)(directory(), path, O_RDONLY | O_CLOEXEC) : -1;

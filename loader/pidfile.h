@@ -12,6 +12,5 @@
 
 int pidfile_take(uint64_t deadline_ns);
 void pidfile_remove(void);
-void pidfile_forget(void);
 
 #endif

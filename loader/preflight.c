@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../shim/log.h"
@@ -27,7 +28,8 @@
 #include "refused.h"
 #include "vm.h"
 
-#define PLAN_TRIES 5
+#define PLAN_TRIES    5
+#define PLAN_PAUSE_NS 20000000
 
 static json_t *query(const char *command, uint64_t deadline, struct reasons *reasons)
 {
@@ -141,6 +143,8 @@ char *preflight_target(uint64_t deadline_ns)
  */
 int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reasons)
 {
+	const struct timespec pause = { .tv_nsec = PLAN_PAUSE_NS };
+
 	for (int tries = 1;; tries++) {
 		struct reasons found = REASONS_INIT;
 		json_t *chardevs = preflight_chardevs(deadline_ns);
@@ -158,6 +162,7 @@ int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reas
 		}
 		reasons_free(&found);
 		plan_free(plan);
+		nanosleep(&pause, NULL);
 	}
 }
 

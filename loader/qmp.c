@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../shim/log.h"
@@ -20,6 +22,7 @@
 #define LINE_MAX_BYTES (32u << 20)
 /* How long QEMU may take from SHUTDOWN to the end of its monitors; one that stays (-no-shutdown) answers after that. */
 #define ENDING_MS 5000
+#define NUDGE_MS  100
 
 struct qmp qmp_private = { .fd = -1 };
 
@@ -36,11 +39,31 @@ uint64_t qmp_in_ms(unsigned int ms)
 	return clock_now() + (uint64_t)ms * 1000000;
 }
 
+/*
+ * A command that comes in just when QEMU has ended its dispatcher of commands marks that as busy again, and QEMU 7.2 waits
+ * for what has ended instead of exiting (monitor/monitor.c:monitor_cleanup): it looks again when a signal interrupts it.
+ */
+static void nudge_main_thread(void)
+{
+	syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2);
+}
+
+static int wait_for_input(const struct qmp *q, uint64_t deadline_ns)
+{
+	struct pollfd wait = { .fd = q->fd, .events = POLLIN };
+	int left = clock_left_ms(deadline_ns);
+
+	if (!q->ending)
+		return poll(&wait, 1, left);
+	int ready = poll(&wait, 1, left < NUDGE_MS ? left : NUDGE_MS);
+	if (!ready)
+		nudge_main_thread();
+	return ready;
+}
+
 /* Wait for input until the deadline and add it to the buffer. */
 static int fill(struct qmp *q, uint64_t deadline_ns)
 {
-	struct pollfd wait = { .fd = q->fd, .events = POLLIN };
-
 	if (q->size - q->len < 65536) {
 		if (q->size > LINE_MAX_BYTES)
 			return -EMSGSIZE;
@@ -50,7 +73,7 @@ static int fill(struct qmp *q, uint64_t deadline_ns)
 		q->buf = bigger;
 		q->size = q->size * 2 + 131072;
 	}
-	int ready = poll(&wait, 1, clock_left_ms(deadline_ns));
+	int ready = wait_for_input(q, deadline_ns);
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (!ready)
@@ -215,10 +238,7 @@ static json_t *fail(char error[QMP_ERROR_MAX], const char *name, int rc)
 	return NULL;
 }
 
-/*
- * A command that comes in while QEMU ends its dispatcher of commands makes it wait for ever, instead of exiting
- * (monitor/monitor.c:monitor_cleanup): it is marked as busy again when it is gone.
- */
+/* Nothing is asked of a QEMU that is about to exit: see nudge_main_thread(). */
 static int let_it_end(struct qmp *q)
 {
 	uint64_t until = qmp_in_ms(ENDING_MS);

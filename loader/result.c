@@ -57,10 +57,11 @@ static json_t *side(const char *path, const char *version)
 	return json_pack("{s:s, s:s}", "binary", path, "version", version);
 }
 
-static json_t *make(const char *outcome, const char *method, uint64_t start_ms, uint64_t start_ns)
+static json_t *make(const char *outcome, const struct result_start *start)
 {
-	return json_pack("{s:b, s:s, s:s, s:f, s:f}", "ok", !strcmp(outcome, "updated"), "outcome", outcome, "method",
-			 method, "time", (double)start_ms / 1000, "duration_ms", ms_between(start_ns, clock_now()));
+	return json_pack("{s:b, s:s, s:s, s:s, s:f, s:f}", "ok", !strcmp(outcome, "updated"), "outcome", outcome,
+			 "method", start->method, "method_reason", start->why, "time", (double)start->ms / 1000,
+			 "duration_ms", ms_between(start->ns, clock_now()));
 }
 
 static void remember(json_t *result)
@@ -82,7 +83,7 @@ static void remember(json_t *result)
 
 static json_t *not_updated(const char *outcome, const struct result_start *start, const struct reasons *reasons)
 {
-	json_t *result = make(outcome, start->method, start->ms, start->ns);
+	json_t *result = make(outcome, start);
 
 	json_object_set_new(result, "from", side(vm.binary.path, vm.binary.version));
 	json_object_set_new(result, "to", side(start->target->path, start->target->version));
@@ -131,6 +132,22 @@ static const char *by_method(void)
 	return how == CPR_TRANSFER_STANDIN || how == CPR_TRANSFER_BACK ? "relay" : "transfer";
 }
 
+/* Both ways may have noticed the same. */
+static void add_texts(json_t *list, const json_t *more)
+{
+	const json_t *one, *there;
+	size_t i, j;
+
+	json_array_foreach(more, i, one) {
+		bool known = false;
+
+		json_array_foreach(list, j, there)
+			known |= json_equal(one, there);
+		if (!known)
+			json_array_append(list, (json_t *)one);
+	}
+}
+
 /* The guest was with a stand-in: what that took, and what brought it back. */
 static json_t *add_first(json_t *second, const char *first)
 {
@@ -147,7 +164,7 @@ static json_t *add_first(json_t *second, const char *first)
 				      json_number_value(json_object_get(second, "duration_ms"))));
 	json_object_set_new(result, "phases",
 			    json_pack("[O, O]", json_object_get(result, "phases"), json_object_get(second, "phases")));
-	json_array_extend(json_object_get(result, "warnings"), json_object_get(second, "warnings"));
+	add_texts(json_object_get(result, "warnings"), json_object_get(second, "warnings"));
 	json_object_del(result, "pid");
 	json_decref(second);
 	return result;
@@ -185,8 +202,11 @@ json_t *result_of_successor(const struct reasons *warnings)
 	const struct cpr_binary *old = &vm.cpr_state->binary[0], *new = &vm.cpr_state->binary[1];
 	bool updated = vm.journal->attempt == 1;
 	bool transferred = vm.cpr_state->transfer_count;
-	json_t *result = make(updated ? "updated" : "failed", transferred ? by_method() : "exec", rec->started_ms,
-			      rec->started_ns);
+	const struct result_start start = { .ms = rec->started_ms,
+					    .ns = rec->started_ns,
+					    .method = transferred ? by_method() : "exec",
+					    .why = vm.cpr_state->choice_count ? vm.cpr_state->choice[0].why : "" };
+	json_t *result = make(updated ? "updated" : "failed", &start);
 
 	json_object_set_new(result, "from", side(old->path, old->version));
 	if (transferred) /* by whose start, only that process knows */

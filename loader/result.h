@@ -14,13 +14,14 @@
  * struct result_start - when an update began, and to what
  * @ms, @ns: by CLOCK_REALTIME and CLOCK_MONOTONIC
  * @target:  the replacement
- * @method:  how it is done
+ * @method, @why: how it is done, and what that was taken for (method.h)
  */
 struct result_start {
 	uint64_t ms;
 	uint64_t ns;
 	const struct vm_binary *target;
 	const char *method;
+	const char *why;
 };
 
 json_t *result_refused(const struct result_start *start, const struct reasons *reasons);

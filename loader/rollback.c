@@ -3,6 +3,7 @@
 #include "rollback.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -84,8 +85,7 @@ static void flush_stderr(char *last, size_t size)
 	last[len] = '\0';
 }
 
-/** rollback_release_stderr() - the outcome is known: give QEMU its stderr back, with what it wrote meanwhile */
-void rollback_release_stderr(void)
+static void release_stderr(void)
 {
 	char last[2];
 
@@ -98,6 +98,21 @@ void rollback_release_stderr(void)
 		log_setup_descriptor(STDERR_FILENO);
 	stderr_memfd = slots_close(stderr_memfd);
 	stderr_real = slots_close(stderr_real);
+}
+
+/**
+ * rollback_release_output() - the outcome is known: give QEMU its stdout and stderr back, with what it wrote meanwhile
+ *
+ * On any thread: QEMU may exit as soon as the guest runs.
+ */
+void rollback_release_output(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	release_stderr();
+	stdout_release();
+	pthread_mutex_unlock(&lock);
 }
 
 static bool is_way_back(void)

@@ -20,6 +20,6 @@ const char *rollback_which(void);
 void rollback_on_exit(const char *how, int status);
 void rollback_now(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void rollback_capture_stderr(void);
-void rollback_release_stderr(void);
+void rollback_release_output(void);
 
 #endif

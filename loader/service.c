@@ -43,8 +43,8 @@ static void on_usr2(int signal, siginfo_t *info, void *context)
 
 	(void)signal;
 	(void)context;
-	/* In a child of QEMU's that has not yet exec'd it is nobody's. */
-	if (guard_is_owner() && !execute_on_signal()) {
+	/* In a child of QEMU's that has not yet exec'd it is nobody's; one of our own only interrupts (qmp.c). */
+	if (guard_is_owner() && !execute_on_signal() && info->si_pid != getpid()) {
 		sender = info->si_pid;
 		sender_uid = info->si_uid;
 		if (write(wakeup, &one, sizeof(one)) < 0)

@@ -3,6 +3,7 @@
 #include "takeover.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "../shim/slots.h"
 #include "../state/shape.h"
 #include "accept.h"
+#include "carried.h"
 #include "channel.h"
 #include "child.h"
 #include "control.h"
@@ -21,7 +23,6 @@
 #include "result.h"
 #include "rollback.h"
 #include "service.h"
-#include "stdout.h"
 #include "telnets.h"
 #include "update.h"
 #include "vm.h"
@@ -30,6 +31,9 @@
 #define LEAVE_MS 30000
 
 static int channel = -1;
+/* QEMU's main thread may exit as soon as the guest runs, while the service thread is at work on what follows. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool said, named;
 
 /** takeover_is_one() - does the guest come from another process? */
 bool takeover_is_one(void)
@@ -101,15 +105,19 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 	channel = first->stream[0].fd;
 	channel_say(channel, CHANNEL_UP);
 	int rc = channel_receive(channel, &message, fds);
+	if (first->transfer[0].how == CPR_TRANSFER_BACK && (rc || message.gift == CHANNEL_LEAVE))
+		original_end((pid_t)first->transfer[0].vm_pid, !rc);
 	if (rc) {
 		snprintf(error, QMP_ERROR_MAX, "the guest did not come: %s", strerror(-rc));
 		return rc;
 	}
 	/* A client has come or gone since: once more, from the start. */
 	if (message.gift == CHANNEL_BEGIN && first->transfer[0].how == CPR_TRANSFER_BACK) {
-		rollback_release_stderr();
-		stdout_release();
-		original_become(&message, fds, &vm.binary);
+		static struct execution same;
+
+		carried_keep(&same, first);
+		rollback_release_output();
+		original_become(&message, fds, &vm.binary, &same.occupy);
 	}
 	vm_mark(JOURNAL_GIVEN);
 	if (message.gift == CHANNEL_STATE && message.fds == 2)
@@ -139,9 +147,36 @@ bool takeover_is_standin(void)
 /** takeover_done() - the guest runs here: the other process leaves, or waits to get it back */
 void takeover_done(void)
 {
-	channel_say(channel, CHANNEL_RUNS);
-	if (!takeover_is_standin())
+	pthread_mutex_lock(&lock);
+	if (!said)
+		channel_say(channel, CHANNEL_RUNS);
+	if (!said && !takeover_is_standin())
 		channel = slots_close(channel);
+	said = true;
+	pthread_mutex_unlock(&lock);
+}
+
+static pid_t other_process(void)
+{
+	return (pid_t)vm.cpr_state->transfer[0].vm_pid;
+}
+
+static int move_names(void)
+{
+	if (vm.cpr_state->transfer[0].how == CPR_TRANSFER_BACK)
+		child_wait(other_process(), LEAVE_MS); /* it was this program's before */
+	else
+		control_move(other_process());
+	return pidfile_take(qmp_in_ms(LEAVE_MS));
+}
+
+static int take_names(bool mine)
+{
+	pthread_mutex_lock(&lock);
+	int rc = named || !mine ? 0 : move_names();
+	named = true;
+	pthread_mutex_unlock(&lock);
+	return rc;
 }
 
 /**
@@ -153,14 +188,19 @@ void takeover_settle(struct reasons *warnings)
 	/* What another process has started was not looked at before. */
 	if (!*vm.binary.version)
 		service_learn_version();
-	pid_t from = (pid_t)vm.cpr_state->transfer[0].vm_pid;
-	if (vm.cpr_state->transfer[0].how == CPR_TRANSFER_BACK)
-		child_wait(from, LEAVE_MS); /* it was this program's before */
-	else
-		control_move(from);
-	int rc = pidfile_take(qmp_in_ms(LEAVE_MS));
+	int rc = take_names(true);
 	if (rc)
 		reasons_note(warnings, "the pidfile could not be written: %s", strerror(-rc));
+}
+
+/** takeover_ended() - QEMU is about to exit: what bears the VM's process id is made this one's first, to be removed with it */
+void takeover_ended(void)
+{
+	if (!vm.cpr_state || !takeover_is_one())
+		return;
+	takeover_done();
+	/* A stand-in's is the process's that waits for it, and removes it. */
+	take_names(!takeover_is_standin() || getppid() != other_process());
 }
 
 /**
@@ -185,7 +225,7 @@ void takeover_give_back(json_t *result)
 	if (text)
 		update_bring_back(&request, &reasons);
 	vm.gives_back = false;
-	/* The other process ends: it is nobody's any more. */
+	original_dismiss(channel);
 	channel = slots_close(channel);
 	takeover_settle(&warnings);
 	result_stays(result, &reasons, &warnings);

@@ -20,5 +20,6 @@ void takeover_done(void);
 bool takeover_is_standin(void);
 void takeover_give_back(json_t *result);
 void takeover_settle(struct reasons *warnings);
+void takeover_ended(void);
 
 #endif

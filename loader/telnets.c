@@ -60,7 +60,12 @@ static struct preserved *client_of(int number)
 	return NULL;
 }
 
-/** telnets_adopt() - in a successor, before main(). Return: 0 or a negative errno. */
+/**
+ * telnets_adopt() - in a successor: how far clients were
+ * @state: before main(), and once more where the old QEMU has read on since (takeover.c)
+ *
+ * Return: 0 or a negative errno.
+ */
 int telnets_adopt(const struct cprstate *state)
 {
 	for (uint32_t i = 0; i < state->telnet_count; i++) {
@@ -73,6 +78,8 @@ int telnets_adopt(const struct cprstate *state)
 		p->telnet.len = rec->begun.len;
 		if (rec->begun.len)
 			memcpy(p->telnet.begun, rec->begun.data, rec->begun.len);
+		if (p->decoy.placed)
+			session_restore_telnet(p->decoy.number, &p->telnet);
 	}
 	return 0;
 }

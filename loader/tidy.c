@@ -34,7 +34,6 @@
 #include "qmp.h"
 #include "ramblocks.h"
 #include "rollback.h"
-#include "stdout.h"
 #include "vm.h"
 
 #define TIDY_MS 30000
@@ -145,8 +144,7 @@ void tidy_up(struct reasons *warnings)
 		slots_close(vm.cpr_state->fdset[i].fd);
 	for (uint32_t i = 0; i < vm.cpr_state->fdname_count; i++)
 		slots_close(vm.cpr_state->fdname[i].fd);
-	rollback_release_stderr();
-	stdout_release();
+	rollback_release_output();
 	qmp_call_on_main(restore_signals, NULL, deadline);
 	guard_set_role(SHIM_VMM);
 	/* With late-block-activate on, an ordinary migration to this VM would leave its images alone. */

@@ -14,13 +14,16 @@
 #include <unistd.h>
 
 #include "../shim/log.h"
+#include "../shim/moved.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../state/shape.h"
 #include "beside.h"
 #include "channel.h"
 #include "child.h"
+#include "endsignals.h"
 #include "fault.h"
+#include "ondisk.h"
 #include "original.h"
 #include "qmp.h"
 #include "receiver.h"
@@ -46,11 +49,21 @@ bool transfer_possible(const struct plan *plan, const struct handover *h, char *
 			snprintf(ret_why, size, "descriptor %d (vhost) has one owner", plan->fds[i].it.fd);
 			return false;
 		}
+	for (size_t i = 0; i < plan->count && h->how == CPR_TRANSFER_STANDIN; i++)
+		if (plan->fds[i].it.kind == FDKIND_CONNECTION && plan->fds[i].action == PLAN_CLOSE) {
+			snprintf(ret_why, size, "descriptor %d is a disk on a server, and would be its third client",
+				 plan->fds[i].it.fd);
+			return false;
+		}
 	for (size_t i = 0; i < h->block_count; i++)
 		if (h->blocks[i].copied) {
 			snprintf(ret_why, size, "RAM block %s is the process's own", h->blocks[i].name);
 			return false;
 		}
+	if (h->how == CPR_TRANSFER_STANDIN && vm_process_status("VmLck", 10)) {
+		snprintf(ret_why, size, "its memory is locked, and each of the processes would lock its own");
+		return false;
+	}
 	if (plan->stdio && isatty(STDIN_FILENO)) {
 		snprintf(ret_why, size, "its terminal goes back to the shell when this process ends");
 		return false;
@@ -118,6 +131,7 @@ static void end_process(struct transfer *t)
  * transfer_begin() - bring the successor up, to where it waits for the guest
  * @t:	     zeroed
  * @of:	     what is handed over, as far as it is known while the guest runs
+ * @f:	     what is held already
  * @plan:    what becomes of the descriptors
  * @reasons: why it did not come up
  *
@@ -125,9 +139,10 @@ static void end_process(struct transfer *t)
  *
  * Return: 0, -EBADF where a descriptor is no longer what the plan says, or another negative errno.
  */
-int transfer_begin(struct transfer *t, const struct handover *of, const struct plan *plan, struct reasons *reasons)
+int transfer_begin(struct transfer *t, const struct handover *of, const struct freeze *f, const struct plan *plan,
+		   struct reasons *reasons)
 {
-	static const struct freeze nothing_held = { .state_fd = -1 };
+	struct reasons unsaid = REASONS_INIT;
 	int channel[2] = { -1, -1 };
 
 	t->channel = t->pid = t->pidfd = -1;
@@ -141,10 +156,15 @@ int transfer_begin(struct transfer *t, const struct handover *of, const struct p
 	if (!rc) {
 		t->channel = channel[0];
 		t->first->channel = channel[1];
-		rc = handover_write_beside(t->first, &nothing_held, plan, qmp_in_ms(PREPARE_MS));
+		rc = ondisk_hold(plan, &unsaid);
 	}
 	if (!rc)
+		rc = handover_write_beside(t->first, f, plan, qmp_in_ms(PREPARE_MS));
+	if (!rc)
 		rc = start(t);
+	/* No longer than is needed: what the running QEMU opens now is what it asks for. */
+	moved_release();
+	reasons_free(&unsaid);
 	slots_close(channel[1]);
 	if (rc == -EBADF)
 		return rc;
@@ -248,8 +268,9 @@ static bool is_ours_again(void)
  */
 static void leave(const struct transfer *t, const struct handover *h)
 {
+	endsignals_pass(t->pid);
 	if (h->how == CPR_TRANSFER_STANDIN)
-		original_wait(t->channel, t->pid, &h->target);
+		original_wait(t->channel, t->pid, h);
 	log_info("the guest goes on as process %d", (int)t->pid);
 	real(_exit)(0);
 }
@@ -311,6 +332,8 @@ void transfer_again(struct transfer *t, struct handover *of)
 /** transfer_end() - the guest stays here: the successor ends, where there is one */
 void transfer_end(struct transfer *t)
 {
+	if (t->first && t->first->how == CPR_TRANSFER_BACK)
+		original_dismiss(t->channel);
 	t->channel = slots_close(t->channel);
 	end_process(t);
 	forget(t);

@@ -30,7 +30,8 @@ struct transfer {
 };
 
 bool transfer_possible(const struct plan *plan, const struct handover *h, char *ret_why, size_t size);
-int transfer_begin(struct transfer *t, const struct handover *of, const struct plan *plan, struct reasons *reasons);
+int transfer_begin(struct transfer *t, const struct handover *of, const struct freeze *f, const struct plan *plan,
+		   struct reasons *reasons);
 int transfer_check(const struct transfer *t, const struct freeze *f, const struct handover *of, const struct plan *plan,
 		   const char **ret_why);
 void transfer_give(struct transfer *t, const struct handover *h, struct reasons *reasons);

@@ -19,10 +19,13 @@
 #include "allowed.h"
 #include "beside.h"
 #include "control.h"
+#include "endsignals.h"
 #include "fault.h"
 #include "handover.h"
 #include "images.h"
+#include "method.h"
 #include "ondisk.h"
+#include "original.h"
 #include "partners.h"
 #include "preflight.h"
 #include "qmp.h"
@@ -38,6 +41,8 @@
 /* Commands of ours are answered at once by a QEMU that is well; stop and save may wait for storage. */
 #define STEP_MS	   30000
 #define REHEARSALS 3
+#define TRANSFERS  10
+#define RETURNS	   100
 /* How long a full rehearsal may hold the guest where nothing else was said. */
 #define STANDSTILL_MS 1000
 
@@ -62,49 +67,16 @@ struct attempt {
 	char *script[2];
 	bool room;
 	struct measured measured;
-	const char *method;
+	struct method method;
 	json_t *about;
 	struct reasons reasons;
 	struct reasons warnings;
 };
 
-/* "auto" is exec: the process id stays, and one blackout is enough. */
-static void choose_method(struct attempt *a)
-{
-	const char *method = a->request->method ? a->request->method : settings.method;
-	bool elsewhere = a->request->to || a->request->original >= 0;
-
-	if (elsewhere && !a->request->method)
-		method = "transfer";
-	if (elsewhere && strcmp(method, "transfer") != 0)
-		reasons_add(&a->reasons, BLOCKER_METHOD, "another process can only take the guest by \"transfer\"");
-	a->h.how = a->request->original >= 0  ? CPR_TRANSFER_BACK
-		   : a->request->to	      ? CPR_TRANSFER_RECEIVED
-		   : !strcmp(method, "relay") ? CPR_TRANSFER_STANDIN
-					      : CPR_TRANSFER_SPAWNED;
-	if (!strcmp(method, "transfer") || !strcmp(method, "relay"))
-		a->method = method;
-	else if (strcmp(method, "exec") != 0 && strcmp(method, "auto") != 0)
-		reasons_add(&a->reasons, BLOCKER_METHOD, "the method \"%s\" is not known", method);
-}
-
-static bool is_transfer(const struct attempt *a)
-{
-	return strcmp(a->method, "exec") != 0;
-}
-
 /* Does another process start what takes the guest? */
 static bool is_started_elsewhere(const struct attempt *a)
 {
 	return a->h.how == CPR_TRANSFER_RECEIVED || a->h.how == CPR_TRANSFER_BACK;
-}
-
-static void check_transfer(struct attempt *a)
-{
-	char why[256];
-
-	if (is_transfer(a) && !transfer_possible(&a->plan, &a->h, why, sizeof(why)))
-		reasons_add(&a->reasons, BLOCKER_METHOD, "the guest cannot go to another process: %s", why);
 }
 
 static void progress(const struct attempt *a, const char *stage, const char *text)
@@ -184,7 +156,7 @@ static void check_by_rehearsal(struct attempt *a)
 static void check_blackout(struct attempt *a)
 {
 	const char *from;
-	double ms = forecast_update(&a->measured, is_transfer(a), &from);
+	double ms = forecast_update(&a->measured, method_is_beside(&a->method), &from);
 
 	if (a->request->max_blackout_ms && ms < 0)
 		reasons_note(&a->warnings,
@@ -195,7 +167,7 @@ static void check_blackout(struct attempt *a)
 /* What a transfer brings up beside the guest is the one that will have it: if that fails, nothing has been touched. */
 static bool is_rehearsed(const struct attempt *a)
 {
-	return a->request->rehearse == REHEARSE_FULL || (a->request->rehearse && !is_transfer(a));
+	return a->request->rehearse == REHEARSE_FULL || (a->request->rehearse && !method_is_beside(&a->method));
 }
 
 /* What this process would start must start, now and then. */
@@ -212,6 +184,10 @@ static void check_programs(struct attempt *a)
 static void look_elsewhere(struct attempt *a)
 {
 	replacement_elsewhere(a->request->to ? a->request->to : vm.binary.path, &a->h.target);
+	if (a->h.how == CPR_TRANSFER_BACK) { /* what runs here is what it becomes */
+		memcpy(a->h.target.version, vm.binary.version, sizeof(a->h.target.version));
+		memcpy(a->h.target.package, vm.binary.package, sizeof(a->h.target.package));
+	}
 	a->h.back = vm.binary;
 }
 
@@ -229,12 +205,13 @@ static int check_vm(struct attempt *a)
 static void check(struct attempt *a)
 {
 	progress_while_running(a, "check", "looking for what stands against an update");
-	choose_method(a);
+	method_choose(&a->method, a->request, &a->h, &a->reasons);
 	allowed_request(a->request, &a->reasons);
 	if (check_vm(a) == -EAGAIN)
 		return;
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(STEP_MS), &a->reasons))
 		ramblocks_check(a->h.blocks, a->h.block_count, &a->reasons);
+	method_settle(&a->method, &a->plan, &a->h, &a->reasons);
 	if (!images_can_activate() && (!a->h.running || a->h.hold))
 		reasons_add(&a->reasons, BLOCKER_PAUSE_UNSUPPORTED,
 			    "this QEMU does not export what is needed to keep a guest paused over an update");
@@ -246,7 +223,6 @@ static void check(struct attempt *a)
 	else
 		check_programs(a);
 	vhosts_warn(&a->plan, &a->warnings);
-	check_transfer(a);
 	if (is_rehearsed(a) && !reasons_any(&a->reasons))
 		check_by_rehearsal(a);
 	if (!reasons_any(&a->reasons))
@@ -260,7 +236,6 @@ static struct attempt *begin(const struct update_request *request)
 	if (!a)
 		return NULL;
 	a->request = request;
-	a->method = "exec";
 	a->freeze.state_fd = -1;
 	a->measured = (struct measured)MEASURED_NOTHING;
 	handover_begin(&a->h, request->timeout_s ? request->timeout_s : settings.timeout_s);
@@ -269,6 +244,7 @@ static struct attempt *begin(const struct update_request *request)
 	a->h.to = request->to;
 	a->h.original = request->original;
 	a->h.relayed = request->relayed;
+	a->h.method_why = a->method.why;
 	a->h.warnings = &a->warnings;
 	return a;
 }
@@ -277,8 +253,10 @@ static void end(struct attempt *a)
 {
 	handover_release(&a->h);
 	slots_close(a->h.target.fd);
-	if (a->h.original != a->request->original)
+	if (a->h.original != a->request->original) {
+		original_dismiss(a->h.original);
 		slots_close(a->h.original);
+	}
 	plan_free(&a->plan);
 	reasons_free(&a->reasons);
 	reasons_free(&a->warnings);
@@ -289,9 +267,11 @@ static void end(struct attempt *a)
 
 static struct result_start start_of(const struct attempt *a)
 {
-	return (struct result_start){
-		.ms = a->h.started_ms, .ns = a->h.started_ns, .target = &a->h.target, .method = a->method
-	};
+	return (struct result_start){ .ms = a->h.started_ms,
+				      .ns = a->h.started_ns,
+				      .target = &a->h.target,
+				      .method = a->method.name,
+				      .why = a->method.why };
 }
 
 /*
@@ -340,7 +320,8 @@ static int hold(struct attempt *a, uint64_t deadline)
 /* The last of what can be written while the guest runs. */
 static int begin_handover(struct attempt *a, uint64_t deadline)
 {
-	int rc = ondisk_hold(&a->plan, &a->warnings);
+	/* A transfer has compared them already. */
+	int rc = method_is_beside(&a->method) ? 0 : ondisk_hold(&a->plan, &a->warnings);
 
 	if (!rc)
 		rc = handover_prepare(&a->h, deadline);
@@ -384,28 +365,44 @@ static void freeze_and_exec(struct attempt *a)
 }
 
 /*
+ * The successor that was brought up is not what the VM needs any more. Whoever comes from now on waits until one is; others
+ * may leave, and then it is tried again, but they become fewer.
+ */
+static int transfer_anew(struct attempt *a, struct transfer *t)
+{
+	transfer_again(t, &a->h);
+	freeze_release_inputs(&a->freeze);
+	moved_release();
+	vm_drop_journal();
+	int rc = vm_new_journal();
+	if (!rc)
+		rc = plan_again(a);
+	if (!rc)
+		rc = freeze_gates(&a->freeze, &a->plan, qmp_in_ms(STEP_MS));
+	return rc ? rc : plan_again(a);
+}
+
+/*
  * Bring a successor up, and hold the guest's inputs: they must be what that one has. A client may come or go at any time
- * before.
+ * before. A stand-in does not give up soon: the process that the guest belongs to would end.
  */
 static int transfer_up(struct attempt *a, struct transfer *t, uint64_t *ret_deadline)
 {
+	int limit = a->h.how == CPR_TRANSFER_BACK ? RETURNS : TRANSFERS;
 	const char *why = "its connections";
 
-	for (int tries = 0; tries < REHEARSALS; tries++) {
-		if (tries) {
-			transfer_again(t, &a->h);
-			freeze_undo(&a->freeze, a->h.running);
-			vm_drop_journal();
-			if (vm_new_journal() || plan_again(a))
-				return -EBUSY;
-		}
+	for (int tries = 0; tries < limit; tries++) {
+		if (tries && transfer_anew(a, t))
+			return -EBUSY;
 		progress_while_running(a, "bring-up", "bringing the new QEMU up beside the guest");
-		int rc = transfer_begin(t, &a->h, &a->plan, &a->reasons);
+		int rc = transfer_begin(t, &a->h, &a->freeze, &a->plan, &a->reasons);
 		if (rc && rc != -EBADF)
 			return rc;
 		*ret_deadline = qmp_in_ms(STEP_MS);
 		if (!rc && hold(a, *ret_deadline))
 			return -EBUSY;
+		if (!rc)
+			rc = ondisk_hold(&a->plan, &a->warnings);
 		if (!rc)
 			rc = transfer_check(t, &a->freeze, &a->h, &a->plan, &why);
 		if (!rc)
@@ -424,8 +421,10 @@ static void freeze_and_transfer(struct attempt *a)
 	a->h.kind = HANDOVER_GIVEN;
 	if (!transfer_up(a, &t, &deadline)) {
 		progress(a, "freeze", "stopping the guest");
+		endsignals_hold();
 		if (!begin_handover(a, deadline) && !stop_and_write(a, deadline))
 			transfer_give(&t, &a->h, &a->reasons);
+		endsignals_release();
 	}
 	transfer_end(&t);
 }
@@ -451,7 +450,7 @@ json_t *update_run(const struct update_request *request)
 	if (reasons_any(&a->reasons) || prepare(a)) {
 		result = result_refused(&start, &a->reasons);
 	} else {
-		if (is_transfer(a))
+		if (method_is_beside(&a->method))
 			freeze_and_transfer(a);
 		else
 			freeze_and_exec(a);
@@ -493,7 +492,7 @@ static void add_forecast(const struct attempt *a, json_t *result)
 {
 	const struct measured *m = &a->measured;
 	const char *from;
-	double ms = forecast_update(m, is_transfer(a), &from);
+	double ms = forecast_update(m, method_is_beside(&a->method), &from);
 
 	if (ms >= 0 && !(reasons_any(&a->reasons) && m->standstill >= 0))
 		json_object_set_new(result, "predicted_blackout", json_pack("{s:f, s:s}", "ms", ms, "from", from));
@@ -514,10 +513,10 @@ json_t *update_check(const struct update_request *request)
 	if (!a)
 		return NULL;
 	check(a);
-	json_t *result =
-		json_pack("{s:b, s:o, s:o, s:o, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons), "reasons",
-			  reasons_json(&a->reasons), "blockers", reasons_blockers(&a->reasons), "warnings",
-			  reasons_json(&a->warnings), "to", "binary", a->h.target.path, "version", a->h.target.version);
+	json_t *result = json_pack("{s:b, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s}}", "ok", !reasons_any(&a->reasons),
+				   "reasons", reasons_json(&a->reasons), "blockers", reasons_blockers(&a->reasons),
+				   "warnings", reasons_json(&a->warnings), "method", a->method.name, "method_reason",
+				   a->method.why, "to", "binary", a->h.target.path, "version", a->h.target.version);
 	json_object_update(json_object_get(result, "to"), a->about);
 	add_forecast(a, result);
 	end(a);

@@ -54,20 +54,28 @@ void vm_boot_id(char *ret, size_t size)
 }
 
 /**
- * vm_process_status() - a number from the process's status
+ * vm_status_of() - a number from a process's status
+ * @pid:  process
  * @name: of the line, without its colon (proc(5))
  * @base: that it is written in
  *
  * Return: the number, or 0 where there is no such line.
  */
-uint64_t vm_process_status(const char *name, int base)
+uint64_t vm_status_of(pid_t pid, const char *name, int base)
 {
-	char text[8192], line[64];
+	char path[64], text[8192], line[64];
 
-	vm_read_file("/proc/self/status", text, sizeof(text));
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	vm_read_file(path, text, sizeof(text));
 	snprintf(line, sizeof(line), "\n%s:", name);
 	const char *at = strstr(text, line);
 	return at ? strtoull(at + strlen(line), NULL, base) : 0;
+}
+
+/** vm_process_status() - the same of this process */
+uint64_t vm_process_status(const char *name, int base)
+{
+	return vm_status_of(getpid(), name, base);
 }
 
 /** vm_note_standard() - which of 0 to 2 are open? Before main(). */

@@ -106,6 +106,7 @@ void vm_note_standard(void);
 bool vm_is_standard(int fd);
 void vm_read_file(const char *path, char *ret, size_t size);
 void vm_boot_id(char *ret, size_t size);
+uint64_t vm_status_of(pid_t pid, const char *name, int base);
 uint64_t vm_process_status(const char *name, int base);
 int vm_map_journal(int fd);
 int vm_new_journal(void);

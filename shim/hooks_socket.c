@@ -57,13 +57,14 @@ static bool rebind_bound(int fd, const struct sockaddr *addr, socklen_t len)
 }
 
 /* Beside a running guest: an address that is not handed over is given to nobody; this socket gets one that nobody looks for. */
-static bool is_for_show(int fd, const struct sockaddr *addr)
+static bool is_for_show(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
 
 	if (!guard_is_beside())
 		return false;
-	guard_note_shown();
+	if (!preserved_sends_from(addr, len))
+		guard_note_shown();
 	none.ss_family = addr->sa_family;
 	return !real(bind)(fd, (struct sockaddr *)&none,
 			   addr->sa_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(none));
@@ -73,7 +74,7 @@ SHIM_HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (!guard_enter())
 		return real(bind)(fd, addr, len);
-	int rc = rebind_bound(fd, addr, len) || is_for_show(fd, addr) ? 0 : real(bind)(fd, addr, len);
+	int rc = rebind_bound(fd, addr, len) || is_for_show(fd, addr, len) ? 0 : real(bind)(fd, addr, len);
 	if (!rc)
 		table_note_address(fd, FDKIND_SOCKET, addr, len);
 	guard_leave();

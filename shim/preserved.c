@@ -114,6 +114,43 @@ struct preserved *preserved_by_address(enum fdkind kind, const struct sockaddr *
 	return found;
 }
 
+static int port_of(const struct sockaddr *addr, socklen_t len)
+{
+	if (addr->sa_family == AF_INET && len >= sizeof(struct sockaddr_in))
+		return ntohs(((const struct sockaddr_in *)addr)->sin_port);
+	if (addr->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
+		return ntohs(((const struct sockaddr_in6 *)addr)->sin6_port);
+	return -1;
+}
+
+/**
+ * preserved_sends_from() - may a connected datagram socket that is handed over be meant by this local address?
+ * @addr: address in QEMU's bind()
+ * @len:  its length
+ *
+ * QEMU binds one before it connects it (util/qemu-sockets.c:inet_dgram_saddr), which is when it is replaced; to port 0
+ * where it was not given one.
+ */
+bool preserved_sends_from(const struct sockaddr *addr, socklen_t len)
+{
+	int wanted = port_of(addr, len);
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found && wanted >= 0; i++) {
+		struct sockaddr_storage mine = { .ss_family = AF_UNSPEC };
+		socklen_t mine_len = sizeof(mine), type_len = sizeof(int);
+		int type = 0;
+
+		found = list[i].kind == FDKIND_CONNECTION && !list[i].taken &&
+			!getsockopt(list[i].fd, SOL_SOCKET, SO_TYPE, &type, &type_len) && type == SOCK_DGRAM &&
+			!real(getsockname)(list[i].fd, (struct sockaddr *)&mine, &mine_len) &&
+			(!wanted || port_of((struct sockaddr *)&mine, mine_len) == wanted);
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
 /**
  * preserved_by_path() - take the file or pipe that a path was opened for
  * @path:  path in QEMU's request

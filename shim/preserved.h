@@ -67,6 +67,7 @@ struct preserved *preserved_at(size_t index);
 bool preserved_same_address(const struct sockaddr *mine, socklen_t mine_len, const struct sockaddr *addr,
 			    socklen_t len);
 struct preserved *preserved_by_address(enum fdkind kind, const struct sockaddr *addr, socklen_t len);
+bool preserved_sends_from(const struct sockaddr *addr, socklen_t len);
 struct preserved *preserved_by_path(const char *path, int flags);
 struct preserved *preserved_by_name(enum fdkind kind, const char *name);
 struct preserved *preserved_next(enum fdkind kind);

@@ -457,7 +457,7 @@ void session_restore(int fd, int protocol, bool negotiated, bool oob)
 }
 
 /**
- * session_restore_telnet() - the same, of a telnet client's, after session_restore()
+ * session_restore_telnet() - the same, of a telnet client's, after session_restore(); the last one counts
  * @fd:	    descriptor
  * @telnet: how far its input was
  *
@@ -468,6 +468,7 @@ void session_restore_telnet(int fd, const struct telnet *telnet)
 	pthread_mutex_lock(&lock);
 	struct session *s = find(fd);
 	if (s) {
+		__atomic_sub_fetch(&unread, s->unread != 0, __ATOMIC_RELEASE);
 		s->telnet = *telnet;
 		s->telnet.len = has_messages(s) ? 0 : telnet->len;
 		s->unread = s->telnet.len;

@@ -83,7 +83,7 @@ refused() {
 
 @test "vhost-user-blk: a failed update leaves the disk with the old QEMU, requests under way included" {
 	start_storage qemu-storage-daemon 60
-	export CPRSHIM_FAULT=load
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=load
 	boot_with_disk
 	fails update_vm new
 	disk_goes_on
@@ -333,7 +333,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 
 @test "TPM: a failed update leaves it as it was" {
 	start_swtpm --terminate
-	export CPRSHIM_FAULT=cont
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=cont
 	boot_with_tpm tpm-crb
 	fails update_vm new
 	tpm_is_well
@@ -355,7 +355,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 	boot_with_tpm tpm-crb
 	for command in 1 data 2 d; do
 		echo "$command" >"$TPM_DEATH"
-		fails update_by_ctl --no-rehearse --binary "$QEMU_NEW"
+		fails update_by_ctl --method exec --no-rehearse --binary "$QEMU_NEW"
 		jq -e '.outcome == "failed" and (.reasons[0] | test("_exit.3."))' <<<"$UPDATE_RESULT"
 		[ ! -e "$TPM_DEATH" ]
 		vm_runs old
@@ -369,7 +369,7 @@ TPM_MAKE_KEY="$TPM_OWNER${TPM_NO_PASSWORD}00000400000000001a0001000b000304720000
 @test "a process that is killed in the middle of an update: disk and TPM are with the guest in the new one" {
 	start_storage qemu-storage-daemon
 	start_swtpm --terminate
-	export CPRSHIM_FAULT=init:kill
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=init:kill
 	boot_with_tpm tpm-tis "${VHOST_ARGS[@]}" -machine memory-backend=ram0
 	wait_serial 20 'DISK ok'
 	local pid=$VM_PID

@@ -48,7 +48,7 @@ boot_with_late_interrupts() {
 }
 
 @test "an interrupt that QEMU 10.0 loses as it stops the guest: the guest gets it after an update that failed" {
-	export CPRSHIM_FAULT=save
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=save
 	boot_with_late_interrupts
 	for _ in 1 2 3; do
 		run -1 update_vm old
@@ -110,7 +110,7 @@ has_pattern() {
 }
 
 @test "a deleted image: a failed update leads back to it; a paused guest's is there; two under one name are refused" {
-	export CPRSHIM_FAULT=cont
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=cont
 	qemu-img create -q -f raw "$VM_DIR/disk" 16M
 	boot_guest -M q35 -accel tcg -drive "file=$VM_DIR/disk,format=raw,if=virtio,id=disk0"
 	rm "$VM_DIR/disk"
@@ -186,7 +186,7 @@ start_nbd() {
 
 @test "nbdkit, over TCP: the guest writes, there and back, and after an update that fails" {
 	local port
-	export CPRSHIM_FAULT=load@2
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=load@2
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	qemu-img create -q -f raw "$VM_DIR/exported" 64M
 	start_background "$VM_DIR/nbd.log" nbdkit --foreground --exit-with-parent -i 127.0.0.1 -p "$port" -P "$VM_DIR/nbdkit.pid" \
@@ -201,7 +201,7 @@ start_nbd() {
 	disk_goes_on
 	update_vm old
 	disk_goes_on
-	fails update_by_ctl --no-rehearse --binary "$QEMU_NEW"
+	fails update_by_ctl --method exec --no-rehearse --binary "$QEMU_NEW"
 	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
 	vm_runs old
 	disk_goes_on
@@ -248,7 +248,7 @@ in_the_middle() {
 fails_in_the_middle() {
 	local rc=0
 
-	update_by_ctl --no-rehearse --binary "$VM_DIR/command" || rc=$?
+	update_by_ctl --method exec --no-rehearse --binary "$VM_DIR/command" || rc=$?
 	[ "$rc" = 1 ]
 	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
 	vm_runs old

@@ -13,6 +13,9 @@ load lib/network
 load lib/linuxguest
 load lib/faults
 
+# The method that rehearses, and has a way back. Others have tests of their own (relay.bats, transfer.bats).
+export CPRSHIM_METHOD=exec
+
 setup() { setup_vm_dir; }
 teardown() { teardown_vm_dir; }
 

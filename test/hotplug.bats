@@ -435,7 +435,7 @@ pass_tap() {
 }
 
 @test "a new QEMU that lacks something of what was added is found out before the guest runs in it" {
-	export CPRSHIM_FAULT=replay
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=replay
 	boot_guest -M pc -device virtio-scsi-pci,id=scsi0
 	start_serial_client
 	do_qmp object-add '{"qom-type": "iothread", id: "io1"}'
@@ -451,7 +451,7 @@ pass_tap() {
 }
 
 @test "Linux: a disk and a tap were plugged in, and an update fails: both go on in the old QEMU" {
-	export CPRSHIM_FAULT=load
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=load
 	plugged_linux
 	inventory >"$VM_DIR/before"
 	run ! update_vm new

@@ -438,7 +438,7 @@ refused_for() {
 @test "a failed update leaves preallocated, locked and huge memory as it was, and no descriptor" {
 	take_huge_pages 32
 	truncate -s 64M "$VM_DIR/ram"
-	export CPRSHIM_FAULT=load
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=load
 	boot_guest -M "$MACHINE" -accel tcg,tb-size=64 -m 192 -overcommit mem-lock=on \
 		-object memory-backend-memfd,hugetlb=on,prealloc=on,id=m0,size=64M -numa node,memdev=m0 \
 		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=m1,size=64M" -numa node,memdev=m1 \

@@ -352,7 +352,7 @@ socket_is_full() {
 	jq -e '.warnings == [] and .blackout_ms < 900' <<<"$UPDATE_RESULT"
 	# QEMU 7.2 does not know reconnect=, and a rehearsal would tell before the guest is touched.
 	use_qemu old
-	fails update_by_ctl --no-rehearse
+	fails update_by_ctl --method exec --no-rehearse
 	jq -e '.outcome == "failed" and (.reasons[0] | test("reconnect"))' <<<"$UPDATE_RESULT"
 	packets_pass_of 1
 	update_vm new

@@ -9,6 +9,9 @@ load lib/common
 load lib/linuxguest
 load lib/faults
 
+# The method that rehearses, and has a way back. Others have tests of their own (relay.bats, transfer.bats).
+export CPRSHIM_METHOD=exec
+
 setup() {
 	setup_vm_dir
 	FAULTS=$VM_DIR/faults

@@ -6,7 +6,7 @@ load lib/common
 
 setup() {
 	setup_vm_dir
-	export CPRSHIM_FAULT=load@2
+	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=load@2
 }
 teardown() { teardown_vm_dir; }
 
@@ -52,7 +52,7 @@ there_and_back() {
 		vm_runs "$version"
 		"$@"
 	done
-	fails update_by_ctl --no-rehearse --binary "$QEMU_NEW"
+	fails update_by_ctl --method exec --no-rehearse --binary "$QEMU_NEW"
 	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
 	vm_runs old
 	"$@"

@@ -8,6 +8,9 @@ load lib/common
 load lib/network
 load lib/linuxguest
 
+# The method that rehearses, and has a way back. Others have tests of their own (relay.bats, transfer.bats).
+export CPRSHIM_METHOD=exec
+
 setup() { setup_vm_dir; }
 teardown() { teardown_vm_dir; }
 
@@ -262,4 +265,29 @@ found_by_full() {
 	power_off
 	serial_was_whole
 	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
+}
+
+@test "the VM ends while a QEMU is starting beside it: that one ends too, and does not boot the guest" {
+	local method slow=$VM_DIR/slow
+
+	# It is tried for its answer before; what comes with a state waits.
+	cat >"$slow" <<-EOF
+		#!/bin/sh
+		if [ -n "\$CPRSHIM_STATE" ]; then
+			touch "$VM_DIR/here"
+			while [ ! -e "$VM_DIR/go" ]; do sleep 0.05; done
+		fi
+		exec "$QEMU_NEW" "\$@"
+	EOF
+	chmod 755 "$slow"
+	for method in exec transfer relay; do
+		boot_guest -M "$MACHINE"
+		start_background "$VM_DIR/update.log" "$CPRCTL" update --method "$method" --binary "$slow" "$VM_PID"
+		wait_for 30 test -e "$VM_DIR/here"
+		kill -KILL "$VM_PID"
+		wait_for 10 is_gone "$VM_PID"
+		touch "$VM_DIR/go"
+		wait_for 10 nothing_is_left
+		rm -rf "$VM_DIR"/{here,go,pid,run} "$VM_DIR"/*.sock "$VM_LOG"
+	done
 }

@@ -97,6 +97,25 @@ relay() {
 	stop_qmp_client
 }
 
+@test "a systemd unit's process is updated by exec, unless relay is asked for: the unit would end with it" {
+	local own
+	own=$(cat "/proc/$BASHPID/comm")
+
+	# Its parent is this process.
+	VM_WRAPPER=(env INVOCATION_ID=0123456789abcdef0123456789abcdef)
+	boot_guest -M "$MACHINE"
+	printf systemd >"/proc/$BASHPID/comm"
+	use_qemu new
+	update_by_ctl
+	jq -e '.ok and .method == "exec" and (.method_reason | test("systemd unit"))' <<<"$UPDATE_RESULT"
+	update_by_ctl --method relay --binary "$QEMU_OLD"
+	jq -e '.ok and .method == "relay" and .method_reason == "asked for"' <<<"$UPDATE_RESULT"
+	printf %s "$own" >"/proc/$BASHPID/comm"
+	update_by_ctl
+	jq -e '.ok and .method == "relay"' <<<"$UPDATE_RESULT"
+	guest_alive
+}
+
 # stays STAGE:KIND PATTERN: the guest comes to the stand-in, and goes on there; it is the new QEMU all the same.
 stays() {
 	local pid=$VM_PID
@@ -180,19 +199,33 @@ held_guest() {
 	stop_qmp_client
 }
 
-@test "SIGTERM to the process ends the VM, wherever the guest is" {
-	held_guest
-	kill -TERM "$VM_PID"
-	end_process "$SERIAL_PID"
-	end_process "$QMP_PID"
-	: >"$FAULTS"
-	rm -f "$FAULTS.relay-freeze"
-	wait_for 30 is_gone "$STANDIN"
-	wait_for 30 is_gone "$VM_PID"
-	wait_for 30 test -s "$VM_DIR/update.rc"
-	grep -q 'terminating on signal 15' "$VM_LOG"
-	[ ! -e "$VM_DIR/pid" ]
-	[ -z "$(find "$VM_DIR/run" -name '*.sock')" ]
+@test "SIGTERM, SIGINT and SIGHUP to the process end the VM in order, wherever the guest is" {
+	local stage signals=(TERM INT HUP) i=0 status
+
+	FAULTS=$VM_DIR/faults
+	export CPRSHIM_FAULT=@$FAULTS
+	for stage in start freeze stop save give listen load cont relay-start relay-freeze relay-save relay-give relay-load relay-cont; do
+		: >"$FAULTS"
+		use_qemu old
+		qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
+		boot_guest -M "$MACHINE" -drive "file=$VM_DIR/disk.qcow2,if=virtio"
+		hold_update "$stage"
+		kill -"${signals[i++ % 3]}" "$VM_PID"
+		: >"$FAULTS"
+		rm -f "$FAULTS.$stage"
+		wait_for 30 is_gone "$VM_PID"
+		status=0
+		wait "$VM_PID" || status=$?
+		echo "status $status" >&2
+		[ "$status" = 0 ]
+		wait_for 30 test -s "$VM_DIR/update.rc"
+		wait_for 10 nothing_is_left
+		grep -q 'terminating on signal' "$VM_LOG"
+		[ ! -e "$VM_DIR/pid" ]
+		[ -z "$(find "$VM_DIR/run" -name '*.sock' | tee /dev/stderr)" ]
+		qemu-img check -q "$VM_DIR/disk.qcow2"
+		rm -f "$VM_LOG"
+	done
 }
 
 @test "a client of the control socket reaches the VM all the time, by the one process id" {

@@ -6,6 +6,9 @@ bats_require_minimum_version 1.5.0
 
 load lib/common
 
+# The method that rehearses, and has a way back. Others have tests of their own (relay.bats, transfer.bats).
+export CPRSHIM_METHOD=exec
+
 CGROUPS=()
 
 setup() { setup_vm_dir; }

@@ -290,13 +290,32 @@ successor() { children | tr ' ' '\n' | head -n 1; }
 	done
 }
 
+@test "SIGTERM to the old process when the new one has the guest already ends that one, and is not lost" {
+	local beside
+
+	held_guest
+	hold_update load
+	beside=$(successor)
+	kill -TERM "$VM_PID"
+	end_process "$SERIAL_PID"
+	end_process "$QMP_PID"
+	rm -f "$FAULTS.load"
+	: >"$FAULTS"
+	wait_for 30 is_gone "$VM_PID"
+	wait_for 30 is_gone "$beside"
+	grep -q 'terminating on signal 15' "$VM_LOG"
+	[ ! -e "$VM_DIR/pid" ]
+	[ -z "$(find "$VM_DIR/run" -name '*.sock')" ]
+}
+
 # --- refused ---
 
 @test "a VM on a terminal keeps its process" {
 	start_on_terminal tty -nodefaults -display none -serial stdio
 	run -1 ctl update --json --method transfer --binary "$QEMU_NEW" "$VM_PID"
 	jq -e '.outcome == "refused" and .blockers[0].code == "method" and (.reasons[0] | test("its terminal"))' <<<"$output"
-	ctl update --method auto --binary "$QEMU_NEW" "$VM_PID"
+	ctl update --json --method auto --binary "$QEMU_NEW" "$VM_PID" >"$VM_DIR/result.json"
+	jq -e '.ok and .method == "exec" and (.method_reason | test("its terminal"))' "$VM_DIR/result.json"
 	vm_runs new
 }
 

@@ -583,16 +583,18 @@ idle() {
 	boot_guest -M q35
 	begin_watch
 	use_qemu new
-	update_by_ctl
+	update_by_ctl --method exec
 	[ "$(jq -r .outcome <<<"$UPDATE_RESULT")" = updated ]
 	[ "$(jq -r .from.version <<<"$UPDATE_RESULT" | cut -d . -f 1-2)" = 7.2 ]
 	[ "$(jq -r .to.version <<<"$UPDATE_RESULT" | cut -d . -f 1-2)" = 10.0 ]
 	jq -e '.phases | [.stop, .save, .exec, .startup, .remap, .load, .resume] | all(. > 0)' <<<"$UPDATE_RESULT"
 	jq -e '(.phases | add) - .blackout_ms | fabs < 0.1' <<<"$UPDATE_RESULT"
 	jq -e '.blackout_ms > 1 and .blackout_ms < 5000 and .duration_ms > .blackout_ms' <<<"$UPDATE_RESULT"
-	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	jq -e '.warnings == [] and .method == "exec" and .method_reason == "asked for"' <<<"$UPDATE_RESULT"
 	local first=$UPDATE_RESULT
 	update_by_ctl --binary "$QEMU_OLD"
+	jq -e '.method == "relay" and (.method_reason | test("can go to another process")) and .blackout_ms == (.blackouts_ms | max)' <<<"$UPDATE_RESULT"
+	jq -e '[[.phases[] | add], .blackouts_ms] | transpose | length == 2 and all(.[0] > 1 and (.[0] - .[1] | fabs < 0.1))' <<<"$UPDATE_RESULT"
 	vm_runs old
 	[ "$(update_history | jq length)" = 2 ]
 	[ "$(update_history | jq .[0].time)" = "$(jq .time <<<"$first")" ]

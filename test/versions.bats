@@ -81,7 +81,7 @@ script() {
 }
 
 @test "updates from and to 11.1 that fail lead back, through its loader too" {
-	CPRSHIM_FAULT=load CPRSHIM_BINARY=$QEMU_11 boot_guest -M $MACHINE
+	CPRSHIM_METHOD=exec CPRSHIM_FAULT=load CPRSHIM_BINARY=$QEMU_11 boot_guest -M $MACHINE
 	start_serial_client
 	for from in 7.2 7.2; do
 		fails update_vm
@@ -92,7 +92,7 @@ script() {
 	stop_serial_client
 	end_process "$VM_PID"
 	use_qemu 11
-	CPRSHIM_FAULT=load boot_guest -M $MACHINE
+	CPRSHIM_METHOD=exec CPRSHIM_FAULT=load boot_guest -M $MACHINE
 	start_serial_client
 	for binary in "$QEMU_OLD" "$QEMU_11"; do
 		fails update_by_ctl --binary "$binary"
@@ -212,7 +212,7 @@ script() {
 	use_qemu 11
 	boot_guest -M $MACHINE
 	local pid=$VM_PID
-	fails update_by_ctl --no-rehearse --command "$VM_DIR/broken" "$QEMU_OLD"
+	fails update_by_ctl --method exec --no-rehearse --command "$VM_DIR/broken" "$QEMU_OLD"
 	jq -e '.outcome == "failed"' <<<"$UPDATE_RESULT"
 	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
 	STARTED+=("$VM_PID")

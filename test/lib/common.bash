@@ -49,6 +49,8 @@ setup_vm_dir() {
 	use_qemu old
 }
 
+nothing_is_left() { [ -z "$(processes_of_test)" ]; }
+
 # Ends all that the test started, then fails if anything of it is left.
 teardown_vm_dir() {
 	local pid left=0
@@ -480,7 +482,8 @@ newer_update_or_gone() {
 }
 
 # update_vm [old|new|11|PATH] [SECONDS]: flips the symlink (not without an argument), sends SIGUSR2, waits for the outcome.
-# The result, as in docs/control-protocol.md, is in UPDATE_RESULT. Succeeds if the VM was updated.
+# The result, as in docs/control-protocol.md, is in UPDATE_RESULT. Succeeds if the VM was updated. Where the test has not chosen a
+# method, "old" is by exec: what a test is about must hold for both.
 update_vm() {
 	local before
 
@@ -488,7 +491,11 @@ update_vm() {
 	if [ -n "${1:-}" ]; then
 		use_qemu "$1"
 	fi
-	kill -USR2 "$VM_PID"
+	if [ "${1:-}" = old ] && [ -z "${CPRSHIM_METHOD:-}" ]; then
+		start_background "$VM_DIR/back.log" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --method exec "$VM_PID"
+	else
+		kill -USR2 "$VM_PID"
+	fi
 	wait_for "${2:-30}" newer_update_or_gone "$before"
 	vm_lives
 	UPDATE_RESULT=$(update_history | jq -c last)

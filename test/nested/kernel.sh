@@ -48,7 +48,7 @@ same_devices() {
 }
 
 update_fails() {
-	fails update_by_ctl --no-rehearse --binary "$1"
+	fails update_by_ctl --method exec --no-rehearse --binary "$1"
 	jq -e --arg why "$2" '.outcome == "failed" and (.reasons[0] | test($why))' <<<"$UPDATE_RESULT" >/dev/null
 }
 
@@ -289,7 +289,7 @@ holds_on() { [ "$(wc -l <"$VM_DIR/hold.out")" -gt "$1" ] && fails grep -q ended 
 taken_by_guardian() {
 	local old=$VM_PID
 
-	fails update_by_ctl --no-rehearse --binary "$QEMU_OLD"
+	fails update_by_ctl --method exec --no-rehearse --binary "$QEMU_OLD"
 	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
 	[ "$VM_PID" != "$old" ]
 	STARTED+=("$VM_PID")

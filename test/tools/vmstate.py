@@ -106,18 +106,18 @@ def mappings(pid):
     return {key: [count[key], size[key]] for key in count if not key.startswith("[heap]")}
 
 
-def reserved_kib(pid):
-    """Address space that is taken, without the arenas of malloc(): there are as many as threads met in it, by chance."""
-    total, above = 0, None
+def space(pid):
+    """Address space that is taken, in KiB, and in how many mappings; without the arenas of malloc(), as many as threads met in it."""
+    total, count, above = 0, 0, None
     for line in reversed(read(f"/proc/{pid}/maps").splitlines()):
         words = line.split(None, 5)
         start, end = (int(address, 16) for address in words[0].split("-"))
-        total += end - start
+        total, count = total + end - start, count + 1
         anonymous = len(words) == 5
         if anonymous and words[1] == "rw-p" and start % ARENA_HEAP == 0 and above == (end, start + ARENA_HEAP):
-            total -= ARENA_HEAP
+            total, count = total - ARENA_HEAP, count - 2
         above = (start, end) if anonymous and words[1] == "---p" else None
-    return total >> 10
+    return total >> 10, count
 
 
 def threads(pid):
@@ -132,6 +132,7 @@ def threads(pid):
 def use(pid, status):
     """What must not grow."""
     own = fields(read(f"/proc/{pid}/status"))
+    reserved, mapped = space(pid)
     files = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -141,11 +142,16 @@ def use(pid, status):
         except OSError:
             pass
     return {"descriptors": len(os.listdir(f"/proc/{pid}/fd")), "records": len(status["descriptors"]),
-            "mappings": len(read(f"/proc/{pid}/maps").splitlines()), "threads": len(os.listdir(f"/proc/{pid}/task")),
+            "mappings": mapped, "threads": len(os.listdir(f"/proc/{pid}/task")),
             "children": sum(len(read(f"/proc/{pid}/task/{task}/children").split()) for task in os.listdir(f"/proc/{pid}/task")),
             "memfds": len(files),
             "private_kib": int(own["RssAnon"].split()[0]), "memfd_kib": sum(files.values()),
-            "reserved_kib": reserved_kib(pid)}
+            "reserved_kib": reserved}
+
+
+def ignored(mask):
+    """Without glibc's own two, 32 and 33: some of what starts programs leaves them ignored (sysdeps/unix/sysv/linux/spawni.c)."""
+    return f"{int(mask, 16) & ~(3 << 31):016x}"
 
 
 def take(pid, status):
@@ -156,7 +162,7 @@ def take(pid, status):
     return {"status": {key: status[key] for key in told},
             "ram": {block["name"]: block["size"] for block in status["ram"]},
             "preserved": kept, "others": others, "records": records(status), "mappings": mappings(pid),
-            "threads": threads(pid), "signals": {key: own[key].strip() for key in ("SigIgn", "SigCgt", "SigBlk")},
+            "threads": threads(pid), "signals": {"SigIgn": ignored(own["SigIgn"]), **{key: own[key].strip() for key in ("SigCgt", "SigBlk")}},
             "use": use(pid, status)}
 
 
