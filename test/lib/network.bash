@@ -39,7 +39,8 @@ offloads() {
 no_ping_lost() {
 	local summary
 
-	summary=$(stop_pinger)
+	# What it says counts, and is to be seen.
+	summary=$(stop_pinger) || true
 	echo "pings: $summary" >&2
 	[ "$(jq .ok <<<"$summary")" = true ] && [ "$(jq .sent <<<"$summary")" -gt "$1" ]
 }
