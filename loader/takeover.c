@@ -123,7 +123,7 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 	if (message.gift == CHANNEL_STATE && message.fds == 2)
 		state = accept_given(fds[1], &why);
 	const char *differs = state ? shape_differs(first, state) : why;
-	if (differs) {
+	if (!state || differs) {
 		snprintf(error, QMP_ERROR_MAX, "the VM is not what it was any more: %s", differs);
 		return -EINVAL;
 	}
