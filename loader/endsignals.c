@@ -85,7 +85,7 @@ void endsignals_release(void)
 
 /**
  * endsignals_pass() - after endsignals_hold(): from here on they are another process's
- * @to: which has the guest; negative where its id is not known here, so that they wait
+ * @to: which has the guest; negative where it has no id here (another PID namespace): nobody can be told then
  */
 void endsignals_pass(pid_t to)
 {

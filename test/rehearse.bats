@@ -275,7 +275,7 @@ found_by_full() {
 		#!/bin/sh
 		if [ -n "\$CPRSHIM_STATE" ]; then
 			touch "$VM_DIR/here"
-			while [ ! -e "$VM_DIR/go" ]; do sleep 0.05; done
+			for i in \$(seq 600); do [ -e "$VM_DIR/go" ] || sleep 0.05; done
 		fi
 		exec "$QEMU_NEW" "\$@"
 	EOF

@@ -46,35 +46,7 @@ relay() {
 }
 
 @test "a Linux guest on a tap, with a disk and connections: nothing is lost, there and back twice" {
-	make_netns
-	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
-	boot_linux -M "$MACHINE" -accel tcg "${TAP_ARGS[@]}" -object iothread,id=io0 \
-		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk0,cache=none,aio=native" -device virtio-blk-pci,drive=disk0,iothread=io0
-	start_serial_client
-	start_qmp_client
-	wait_serial 20 'DISK ok'
-	local changes binary
-	changes=$(carrier_changes)
-	watch_link
-	start_pinger --rate 500
-	start_echoes 2 "$GUEST_ADDRESS" 7
-	for binary in "$QEMU_NEW" "$QEMU_OLD" "$QEMU_NEW" "$QEMU_OLD"; do
-		relay "$binary"
-		let_guest_work 1
-		qmp_goes_on
-		disk_goes_on
-	done
-	no_ping_lost 1000
-	link_was_quiet
-	[ "$(carrier_changes)" = "$changes" ]
-	[ "$(guest_status bad)" = 0 ]
-	uptime_is_steady
-	stop_echoes >/dev/null
-	stop_qmp_client
-	power_off
-	serial_was_whole
-	qemu-img check -q "$VM_DIR/disk.qcow2"
-	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
+	nothing_is_lost_by relay
 }
 
 @test "after ten relays the process has what it had after two: descriptors, flags, locks, mappings, threads" {

@@ -50,38 +50,7 @@ transfer() {
 }
 
 @test "a Linux guest on a tap, with a disk and connections: nothing is lost, there and back twice" {
-	make_netns
-	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
-	boot_linux -M "$MACHINE" -accel tcg "${TAP_ARGS[@]}" -object iothread,id=io0 \
-		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk0,cache=none,aio=native" -device virtio-blk-pci,drive=disk0,iothread=io0
-	start_serial_client
-	start_qmp_client
-	wait_serial 20 'DISK ok'
-	local changes links
-	changes=$(carrier_changes)
-	links=$(guest_status links)
-	watch_link
-	start_pinger --rate 500
-	start_echoes 2 "$GUEST_ADDRESS" 7
-	local binary
-	for binary in "$QEMU_NEW" "$QEMU_OLD" "$QEMU_NEW" "$QEMU_OLD"; do
-		transfer "$binary"
-		let_guest_work 1
-		qmp_goes_on
-		disk_goes_on
-	done
-	no_ping_lost 1000
-	link_was_quiet
-	[ "$(carrier_changes)" = "$changes" ]
-	[ "$(guest_status links)" = "$links" ]
-	[ "$(guest_status bad)" = 0 ]
-	uptime_is_steady
-	stop_echoes >/dev/null
-	stop_qmp_client
-	power_off
-	serial_was_whole
-	qemu-img check -q "$VM_DIR/disk.qcow2"
-	disk_is_whole "$VM_DIR/disk.qcow2" qcow2
+	nothing_is_lost_by transfer
 }
 
 # Killed, hung, or out of something: whatever meets it first.

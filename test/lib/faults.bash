@@ -4,6 +4,7 @@
 #
 # UPDATE_ARGS are what every update is asked for with.
 
+# shellcheck disable=SC2034 # boot_busy reads it
 MACHINE=pc-q35-7.2
 
 # Two connections, a disk in an I/O thread; few enough descriptors that "fds" comes to an end soon.
@@ -12,13 +13,7 @@ begin() {
 	: >"$FAULTS"
 	export CPRSHIM_FAULT=@$FAULTS
 	ulimit -n 1024
-	make_netns
-	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 64M
-	boot_linux -M "$MACHINE" -accel tcg "${TAP_ARGS[@]}" -object iothread,id=io0 \
-		-drive "file=$VM_DIR/disk.qcow2,if=none,id=disk0,cache=none,aio=native" -device virtio-blk-pci,drive=disk0,iothread=io0
-	start_serial_client
-	start_qmp_client
-	wait_serial 20 'DISK ok'
+	boot_busy
 	start_pinger --rate 20
 	start_echoes 2 "$GUEST_ADDRESS" 7
 }
