@@ -139,7 +139,6 @@ void beside_arrive(const struct cprstate *state)
 {
 	/* struct kernel_sigaction of x86_64 and of the others is 32 bytes at most; zeroes are SIG_DFL. */
 	static const uint64_t by_default[4];
-
 	uint64_t ignored = vm_status_of(getppid(), "SigIgn", 16);
 
 	/* posix_spawn() leaves them ignored (glibc, sysdeps/unix/sysv/linux/spawni.c): they are to be as the VM's were. */

@@ -132,28 +132,16 @@ static const char *by_method(void)
 	return how == CPR_TRANSFER_STANDIN || how == CPR_TRANSFER_BACK ? "relay" : "transfer";
 }
 
-/* Both ways may have noticed the same. */
-static void add_texts(json_t *list, const json_t *more)
-{
-	const json_t *one, *there;
-	size_t i, j;
-
-	json_array_foreach(more, i, one) {
-		bool known = false;
-
-		json_array_foreach(list, j, there)
-			known |= json_equal(one, there);
-		if (!known)
-			json_array_append(list, (json_t *)one);
-	}
-}
-
 /* The guest was with a stand-in: what that took, and what brought it back. */
 static json_t *add_first(json_t *second, const char *first)
 {
 	json_t *result = json_loads(first, 0, NULL);
 	double a = json_number_value(json_object_get(result, "blackout_ms")),
 	       b = json_number_value(json_object_get(second, "blackout_ms"));
+
+	struct reasons warnings = { .list = json_object_get(result, "warnings") };
+	const json_t *warning;
+	size_t i;
 
 	if (!result)
 		return second;
@@ -164,7 +152,9 @@ static json_t *add_first(json_t *second, const char *first)
 				      json_number_value(json_object_get(second, "duration_ms"))));
 	json_object_set_new(result, "phases",
 			    json_pack("[O, O]", json_object_get(result, "phases"), json_object_get(second, "phases")));
-	add_texts(json_object_get(result, "warnings"), json_object_get(second, "warnings"));
+	/* Both ways may have noticed the same. */
+	json_array_foreach(json_object_get(second, "warnings"), i, warning)
+		reasons_note(&warnings, "%s", json_string_value(warning));
 	json_object_del(result, "pid");
 	json_decref(second);
 	return result;
