@@ -1,14 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# fuzz.bats - a short run of every fuzzing target; test/fuzz/run without -t is the long one.
+# fuzz.bats - a short run of every fuzzing target; test/fuzz/run without -n is the long one.
 
 bats_require_minimum_version 1.5.0
 
 SRCDIR=${CPRSHIM_SRCDIR:-$(cd "$BATS_TEST_DIRNAME/.." && pwd)}
 
-@test "fuzzing finds nothing in a few seconds" {
+# Inputs that nobody has tried before are for the long run: here the same ones are to pass each time.
+@test "fuzzing finds nothing in some thousand inputs" {
 	cd "$BATS_TEST_TMPDIR"
-	run -0 "$SRCDIR/test/fuzz/run" -t 3
+	run -0 "$SRCDIR/test/fuzz/run" -n 20000
 	echo "$output"
 	[ "$(grep -c 'nothing found$' <<<"$output")" = 9 ]
 }
