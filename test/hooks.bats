@@ -255,8 +255,13 @@ calls() {
 
 # --- a real VM
 
-# known_and_open: "number" of each descriptor that the table knows, and of each that is open and not the shim's own.
+# known_and_open: the numbers that the table knows are those that are open and not the shim's own. A connection may be about to be
+# closed between the two looks.
 known_and_open() {
+	wait_for 5 known_is_open 2>/dev/null || known_is_open
+}
+
+known_is_open() {
 	cprctl_status | jq '.descriptors[].fd' | sort -n >"$VM_DIR/known"
 	find "/proc/$VM_PID/fd" -type l -printf '%f\n' | sort -n | awk '$1 < 700' >"$VM_DIR/open"
 	# Guest RAM is the shim's own and recorded; QEMU's end of the private monitor is recorded too, at a high number.
