@@ -11,6 +11,7 @@
 #include "../state/cprstate.h"
 
 struct cprstate *accept_state(int fd, const char **ret_why);
+void accept_make_room(void);
 struct cprstate *accept_given(int fd, const char **ret_why);
 
 #endif

@@ -38,7 +38,7 @@ int channel_make(int ret_pair[2])
 	return -EMFILE;
 }
 
-/** channel_say() - in the successor: tell how far it is; who does not hear it any more needs it no more */
+/** channel_say() - tell the other how far it is here; who does not hear it any more needs it no more */
 void channel_say(int channel, enum channel_word word)
 {
 	char byte = (char)word;
@@ -124,20 +124,20 @@ int channel_receive(int channel, struct channel_message *ret, int ret_fds[CHANNE
 	return 0;
 }
 
-/**
- * channel_offer() - give the successor the state
- * @channel:  our end
- * @stream:   the devices'
- * @state_fd: the CPR state that goes with it, or -1
- *
- * Return: 0 or a negative errno.
- */
-int channel_offer(int channel, const struct cpr_stream *stream, int state_fd)
+/** channel_give_state() - give the successor the CPR state. Return: 0 or a negative errno. */
+int channel_give_state(int channel, int state_fd)
+{
+	struct channel_message message = { .gift = CHANNEL_STATE, .fds = 1 };
+
+	return channel_give(channel, &message, (const int[CHANNEL_FDS]){ state_fd });
+}
+
+/** channel_give_stream() - give it the devices' state. Return: 0 or a negative errno. */
+int channel_give_stream(int channel, const struct cpr_stream *stream)
 {
 	struct channel_message message = {
-		.gift = CHANNEL_STATE, .fds = state_fd < 0 ? 1 : 2, .length = stream->length, .crc = stream->crc
+		.gift = CHANNEL_STREAM, .fds = 1, .length = stream->length, .crc = stream->crc
 	};
-	const int fds[CHANNEL_FDS] = { stream->fd, state_fd };
 
-	return channel_give(channel, &message, fds);
+	return channel_give(channel, &message, (const int[CHANNEL_FDS]){ stream->fd });
 }

@@ -14,18 +14,20 @@
 
 #define CHANNEL_FDS 3
 
-/* What the successor says. */
+/* What is said: by the successor, but for one. */
 enum channel_word {
-	CHANNEL_UP = 'U',     /* it waits for the device state */
-	CHANNEL_LOADED = 'L', /* it has loaded it */
-	CHANNEL_RUNS = 'R',   /* the guest runs there, or is there to stay */
+	CHANNEL_UP = 'U',      /* it waits for the device state */
+	CHANNEL_LOADED = 'L',  /* it has loaded it */
+	CHANNEL_CHECKED = 'C', /* by the old QEMU: it stood still as it should when it gave the state away */
+	CHANNEL_RUNS = 'R',    /* the guest runs there, or is there to stay */
 };
 
 /* What the successor is given. */
 enum channel_gift {
-	CHANNEL_STATE = 1, /* the devices' state and, where there is one, the CPR state that goes with it */
-	CHANNEL_BEGIN = 2, /* library, CPR state and parcel: become a successor that begins with them (original.h) */
-	CHANNEL_LEAVE = 3, /* nothing: the guest stays with the stand-in, whose VM this process is no more */
+	CHANNEL_STATE = 1,  /* the CPR state, of all but the devices */
+	CHANNEL_STREAM = 2, /* the devices' */
+	CHANNEL_BEGIN = 3,  /* library, CPR state and parcel: become a successor that begins with them (original.h) */
+	CHANNEL_LEAVE = 4,  /* nothing: the guest stays with the stand-in, whose VM this process is no more */
 };
 
 /**
@@ -33,7 +35,7 @@ enum channel_gift {
  * @gift:	  enum channel_gift
  * @fds:	  how many
  * @number:	  CHANNEL_BEGIN: which numbers they are to have
- * @length, @crc: CHANNEL_STATE: of the devices' state
+ * @length, @crc: CHANNEL_STREAM: of the devices' state
  */
 struct channel_message {
 	uint32_t gift;
@@ -48,6 +50,7 @@ void channel_say(int channel, enum channel_word word);
 bool channel_hears(int channel, enum channel_word word, uint64_t until_ns);
 int channel_give(int channel, struct channel_message *message, const int fds[CHANNEL_FDS]);
 int channel_receive(int channel, struct channel_message *ret, int ret_fds[CHANNEL_FDS]);
-int channel_offer(int channel, const struct cpr_stream *stream, int state_fd);
+int channel_give_state(int channel, int state_fd);
+int channel_give_stream(int channel, const struct cpr_stream *stream);
 
 #endif

@@ -23,12 +23,14 @@ static bool has_ended(pid_t pid, int ms)
 	return ended;
 }
 
-static int reap(pid_t pid)
+static int reap(pid_t pid, int *ret_status)
 {
 	int status = 0;
 
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (ret_status)
+		*ret_status = status;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
 }
 
@@ -42,16 +44,17 @@ static int reap(pid_t pid)
 int child_wait(pid_t pid, int ms)
 {
 	if (has_ended(pid, ms))
-		return reap(pid);
+		return reap(pid, NULL);
 	kill(pid, SIGKILL);
-	reap(pid);
+	reap(pid, NULL);
 	return -ETIMEDOUT;
 }
 
 /**
  * child_watch() - as child_wait(), but the child is left alone where it does not end
+ * @ret_status: where it has: of wait(2)
  */
-int child_watch(pid_t pid, int ms)
+int child_watch(pid_t pid, int ms, int *ret_status)
 {
-	return has_ended(pid, ms) ? reap(pid) : -ETIMEDOUT;
+	return has_ended(pid, ms) ? reap(pid, ret_status) : -ETIMEDOUT;
 }

@@ -6,6 +6,6 @@
 #include <sys/types.h>
 
 int child_wait(pid_t pid, int ms);
-int child_watch(pid_t pid, int ms);
+int child_watch(pid_t pid, int ms, int *ret_status);
 
 #endif

@@ -120,10 +120,11 @@ static void call(void *happens)
 static void break_program(const char *name)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		void (*happens)(void) = kinds[i].happens;
+		static void (*happens)(void);
 
 		if (strcmp(name, kinds[i].name) != 0)
 			continue;
+		happens = kinds[i].happens;
 		if (kinds[i].here || syscall(SYS_gettid) == syscall(SYS_getpid))
 			happens();
 		else

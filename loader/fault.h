@@ -14,6 +14,7 @@
  *   handover	before the CPR state is written
  *   exec	right before it
  *   give	(methods transfer and relay) right before the new QEMU gets the guest
+ *   sure	(the same) it has got the state, and waits to hear that this one stood still; fail: it did not
  * Stages of the new QEMU:
  *   state	it has the CPR state; fail: it does not understand it, the one kind that is known here
  *   entry	it has come to our code, and cannot go back by itself yet; fail is not known here, nor in the next three

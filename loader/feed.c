@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../shim/real.h"
+#include "../shim/slots.h"
 #include "clock.h"
 #include "fault.h"
 #include "vm.h"
@@ -47,8 +48,11 @@ static int send_stream(int sock, uint64_t deadline)
 	return rc;
 }
 
+/* The end that is written to, or -1; QEMU has the other one. */
+static int feed = -1;
+
 /**
- * feed_devices() - have QEMU load the stream that the state names
+ * feed_open() - have QEMU wait for the stream
  * @deadline: CLOCK_MONOTONIC, in nanoseconds
  * @error:    what went wrong
  *
@@ -56,7 +60,7 @@ static int send_stream(int sock, uint64_t deadline)
  *
  * Return: 0 or a negative errno.
  */
-int feed_devices(uint64_t deadline, char error[QMP_ERROR_MAX])
+int feed_open(uint64_t deadline, char error[QMP_ERROR_MAX])
 {
 	int pair[2], size = 4 << 20;
 	char uri[32];
@@ -66,15 +70,26 @@ int feed_devices(uint64_t deadline, char error[QMP_ERROR_MAX])
 		return -EIO;
 	}
 	real(setsockopt)(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	feed = slots_move(pair[0]);
 	snprintf(uri, sizeof(uri), "fd:%d", fault_at("listen") ? -1 : pair[1]); /* QEMU closes it */
 	qmp_forget_events(&qmp_private);
-	int rc = qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
-	if (!rc) {
-		rc = send_stream(pair[0], deadline);
-		if (rc)
-			snprintf(error, QMP_ERROR_MAX, "the stream was not taken: %s", strerror(-rc));
-	}
-	real(close)(pair[0]);
+	return qmp_do(&qmp_private, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline, error);
+}
+
+/**
+ * feed_devices() - after feed_open(): have QEMU load the stream that the state names
+ * @deadline: CLOCK_MONOTONIC, in nanoseconds
+ * @error:    what went wrong
+ *
+ * Return: 0 or a negative errno.
+ */
+int feed_devices(uint64_t deadline, char error[QMP_ERROR_MAX])
+{
+	int rc = send_stream(feed, deadline);
+
+	if (rc)
+		snprintf(error, QMP_ERROR_MAX, "the stream was not taken: %s", strerror(-rc));
+	feed = slots_close(feed);
 	while (!rc && strcmp(qmp_private.migration, "completed") != 0) {
 		rc = strcmp(qmp_private.migration, "failed") ? qmp_wait_event(&qmp_private, deadline) : -EIO;
 		if (rc)

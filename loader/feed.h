@@ -5,6 +5,7 @@
 
 #include "qmp.h"
 
+int feed_open(uint64_t deadline, char error[QMP_ERROR_MAX]);
 int feed_devices(uint64_t deadline, char error[QMP_ERROR_MAX]);
 
 #endif

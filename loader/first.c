@@ -31,9 +31,11 @@
 #include "argv.h"
 #include "changes.h"
 #include "control.h"
+#include "ending.h"
 #include "fault.h"
 #include "pidfile.h"
 #include "pins.h"
+#include "qmp.h"
 #include "rollback.h"
 #include "service.h"
 #include "takeover.h"
@@ -83,6 +85,7 @@ static void main_loop_ready(void)
 {
 	if (guard_role() == SHIM_SUCCESSOR)
 		fault_at("init");
+	ending_watch(qmp_private.fd);
 	if (started || guard_role() != SHIM_VMM)
 		return;
 	started = true;

@@ -27,12 +27,16 @@ static const json_t *last_update(void)
 	return NULL;
 }
 
-/* Of a relay's two blackouts, the first one's. */
 static double phase(const json_t *update, const char *name)
 {
-	const json_t *phases = json_object_get(update, "phases");
+	return json_number_value(json_object_get(json_object_get(update, "phases"), name));
+}
 
-	return json_number_value(json_object_get(json_is_array(phases) ? json_array_get(phases, 0) : phases, name));
+/* Without what an update by exec has besides: a new QEMU's start. Of a relay the longer one. */
+static double standstill(const json_t *update)
+{
+	return json_number_value(json_object_get(update, "blackout_ms")) - phase(update, "prepare") -
+	       phase(update, "exec") - phase(update, "startup");
 }
 
 /**
@@ -48,9 +52,7 @@ double forecast_standstill(const char **ret_from)
 	*ret_from = last_standstill >= 0 ? "last-rehearsal" : "last-update";
 	if (last_standstill >= 0)
 		return last_standstill;
-	return update ? phase(update, "stop") + phase(update, "save") + phase(update, "remap") + phase(update, "load") +
-				phase(update, "resume")
-		      : -1;
+	return update ? standstill(update) : -1;
 }
 
 /**

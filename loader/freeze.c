@@ -179,33 +179,36 @@ static int expect_paused(uint64_t deadline, struct reasons *reasons)
 	return paused ? 0 : -EBUSY;
 }
 
+/* "live": whoever asks has another QEMU take the images over (migration/savevm.c:qmp_xen_save_devices_state). */
+static json_t *save_arguments(const struct freeze *f)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->state_fd);
+	return json_pack("{s:s, s:b}", "filename", path, "live", !f->keeps_images);
+}
+
 /**
- * freeze_stop() - stop the guest
- * @f:		 after freeze_inputs()
- * @running:	 the guest runs
- * @deadline_ns: CLOCK_MONOTONIC
- * @reasons:	 what went wrong
+ * freeze_foresee() - what can be done for freeze_stop() and freeze_save() while the guest runs
+ * @f:	     after freeze_inputs()
+ * @running: the guest runs
+ *
+ * Other commands than theirs are not to be given before them.
  *
  * Return: 0 or a negative errno.
  */
-int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons)
+int freeze_foresee(struct freeze *f, bool running)
 {
-	char error[QMP_ERROR_MAX] = FAULT_TEXT;
-	bool fails = fault_at("stop");
-
-	qmp_forget_events(&qmp_private);
-	vm_mark(JOURNAL_STOPPING);
-	f->stopped = running;
-	if (fails || (running && qmp_do(&qmp_private, "stop", NULL, deadline_ns, error))) {
-		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest could not be stopped: %s", error);
-		return -EIO;
-	}
-	vm_mark(JOURNAL_STOPPED);
-	if (interrupts_repeat(deadline_ns)) {
-		reasons_add(reasons, BLOCKER_STOP_FAILED, "the disks' interrupts could not be repeated");
-		return -EIO;
-	}
-	return expect_paused(deadline_ns, reasons);
+	f->state_fd = slots_memfd("cprshim-devices");
+	if (f->state_fd < 0)
+		return f->state_fd;
+	if (running)
+		qmp_foresee(&qmp_private, "stop", NULL);
+	qmp_foresee(&qmp_private, "xen-save-devices-state", save_arguments(f));
+	qmp_foresee(&qmp_private, "query-status", NULL);
+	if (!f->keeps_images)
+		images_foresee_check();
+	return 0;
 }
 
 /*
@@ -218,51 +221,143 @@ static void to_first_directory(bool there)
 		log_warn("the working directory could not be changed: %s", strerror(errno));
 }
 
+/* For QEMU, to write its devices' state, and to let go of its images, unless it is to keep them. */
+static struct qmp_call *save_call(struct freeze *f)
+{
+	f->saved = !f->keeps_images;
+	if (f->saved)
+		to_first_directory(true);
+	f->save = (struct qmp_call){ .name = "xen-save-devices-state", .arguments = save_arguments(f) };
+	return &f->save;
+}
+
 /**
- * freeze_save() - have QEMU write its devices' state, and let go of its images, unless it is to keep them
- * @f:		 after freeze_stop()
+ * freeze_save_begin() - have QEMU write its devices' state, and let go of its images, unless it is to keep them
+ * @f:		 after freeze_stop(), which may have begun that
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what went wrong
+ *
+ * freeze_save_end() or freeze_undo() follows, and QEMU is told nothing else before it.
+ *
+ * Return: 0 or a negative errno.
+ */
+int freeze_save_begin(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX];
+
+	if (f->saving)
+		return 0;
+	int rc = qmp_begin(&qmp_private, save_call(f), 1, deadline_ns, error);
+	if (rc)
+		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
+	f->saving = !rc;
+	return rc;
+}
+
+static int end_save(struct freeze *f, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+{
+	json_t *answer = qmp_end(&qmp_private, &f->save, deadline_ns, error);
+
+	f->saving = false;
+	/* A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand there. */
+	if (!answer && qmp_private.unanswered)
+		f->state_fd = -1;
+	json_decref(answer);
+	return answer ? 0 : -EIO;
+}
+
+/**
+ * freeze_save_end() - wait until it has been written
+ * @f:		 after freeze_save_begin()
  * @deadline_ns: CLOCK_MONOTONIC
  * @reasons:	 what went wrong
  *
  * Return: 0 or a negative errno.
  */
+int freeze_save_end(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
+{
+	char error[QMP_ERROR_MAX] = FAULT_TEXT;
+	int rc = end_save(f, deadline_ns, error);
+
+	if (!rc) {
+		vm_mark(JOURNAL_SAVED);
+		rc = fault_at("save") ? -EIO : 0;
+	}
+	if (rc)
+		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
+	return rc;
+}
+
+/**
+ * freeze_stop() - stop the guest
+ * @f:		 after freeze_foresee()
+ * @running:	 the guest runs
+ * @save_at_once: nothing is to be done between that and the save: QEMU is told of both
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what went wrong
+ *
+ * Return: 0 or a negative errno.
+ */
+int freeze_stop(struct freeze *f, bool running, bool save_at_once, uint64_t deadline_ns, struct reasons *reasons)
+{
+	struct qmp_call calls[2], *next = calls;
+	char error[QMP_ERROR_MAX] = FAULT_TEXT;
+	bool fails = fault_at("stop");
+	json_t *answer = NULL;
+
+	qmp_forget_events(&qmp_private);
+	vm_mark(JOURNAL_STOPPING);
+	f->stopped = running;
+	if (!fails && running)
+		*next++ = (struct qmp_call){ .name = "stop" };
+	if (!fails && save_at_once)
+		*next++ = *save_call(f);
+	bool begun = next == calls || !qmp_begin(&qmp_private, calls, (size_t)(next - calls), deadline_ns, error);
+	if (begun && !fails && save_at_once) {
+		f->save = next[-1];
+		f->saving = true;
+	}
+	if (begun && !fails && running)
+		answer = qmp_end(&qmp_private, &calls[0], deadline_ns, error);
+	json_decref(answer);
+	if (fails || !begun || (running && !answer)) {
+		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest could not be stopped: %s", error);
+		return -EIO;
+	}
+	vm_mark(JOURNAL_STOPPED);
+	if (!save_at_once && interrupts_repeat(deadline_ns)) {
+		reasons_add(reasons, BLOCKER_STOP_FAILED, "the disks' interrupts could not be repeated");
+		return -EIO;
+	}
+	return 0;
+}
+
+/** freeze_save() - freeze_save_begin() and freeze_save_end() */
 int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
 {
-	char error[QMP_ERROR_MAX], path[64];
+	int rc = freeze_save_begin(f, deadline_ns, reasons);
 
-	f->state_fd = slots_memfd("cprshim-devices");
-	if (f->state_fd < 0) {
-		reasons_add(reasons, BLOCKER_STATE_SAVE, "no memory for the device state: %s", strerror(-f->state_fd));
-		return f->state_fd;
-	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->state_fd);
-	f->saved = !f->keeps_images;
-	if (f->saved)
-		to_first_directory(true);
-	/* "live": whoever asks has another QEMU take the images over (migration/savevm.c:qmp_xen_save_devices_state). */
-	if (qmp_do(&qmp_private, "xen-save-devices-state",
-		   json_pack("{s:s, s:b}", "filename", path, "live", !f->keeps_images), deadline_ns, error)) {
-		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
-		/*
-		 * A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand
-		 * there.
-		 */
-		if (qmp_private.unanswered)
-			f->state_fd = -1;
-		return -EIO;
-	}
-	vm_mark(JOURNAL_SAVED);
-	if (fault_at("save")) {
-		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: " FAULT_TEXT);
-		return -EIO;
-	}
+	return rc ? rc : freeze_save_end(f, deadline_ns, reasons);
+}
+
+/**
+ * freeze_check() - does the guest still stand still, and has QEMU let go of its images?
+ * @f:		 after freeze_save()
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @reasons:	 what went wrong
+ *
+ * Return: 0 or a negative errno.
+ */
+int freeze_check(const struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
+{
 	int rc = expect_paused(deadline_ns, reasons);
+
 	return rc || f->keeps_images ? rc : images_check_inactive(deadline_ns, reasons);
 }
 
 /**
  * freeze_ringbufs() - take what ring buffers hold out of them
- * @f:		 after freeze_save(): what a stop prints is in them
+ * @f:		 after freeze_stop(): what a stop prints is in them
  * @deadline_ns: CLOCK_MONOTONIC
  * @reasons:	 what went wrong
  *
@@ -316,15 +411,24 @@ static int collect_one(struct freeze *f, size_t i)
 	return rc;
 }
 
+static int tell_of_output(int rc, struct reasons *reasons)
+{
+	if (rc)
+		reasons_add(reasons, BLOCKER_INPUTS_HELD, "output of the old QEMU could not be passed on: %s",
+			    strerror(-rc));
+	return rc;
+}
+
 /**
  * freeze_collect() - pass on what QEMU wrote to decoys
- * @f: with decoys in place
+ * @f:	     with decoys in place
+ * @reasons: what went wrong
  *
  * What a monitor's client has no room for is kept, see freeze_pending().
  *
  * Return: 0 or a negative errno.
  */
-int freeze_collect(struct freeze *f)
+int freeze_collect(struct freeze *f, struct reasons *reasons)
 {
 	uint64_t until = qmp_in_ms(ROOM_MS);
 
@@ -334,9 +438,43 @@ int freeze_collect(struct freeze *f)
 		if (!rc && !f->monitor[i])
 			rc = wire_flush(&f->pending[i], f->held[i].real, until);
 		if (rc && !is_gone(rc))
-			return rc;
+			return tell_of_output(rc, reasons);
 	}
 	return 0;
+}
+
+/* What waits for a client already is in the state; it cannot grow any more. */
+static int collect_one_late(struct freeze *f, size_t i)
+{
+	struct wire before = f->pending[i];
+
+	f->pending[i] = (struct wire){ .data = NULL };
+	int rc = before.len ? wire_read(&f->pending[i], &f->held[i]) : collect_one(f, i);
+	if (!rc && before.len && f->monitor[i])
+		drop_own_events(f, &f->pending[i]);
+	if (!rc && f->pending[i].len)
+		rc = -EAGAIN;
+	wire_free(&f->pending[i]);
+	f->pending[i] = before;
+	return rc;
+}
+
+/**
+ * freeze_collect_late() - freeze_collect() once more, after the state was written
+ * @f:	     after freeze_save_end()
+ * @reasons: what went wrong
+ *
+ * A monitor may have been told of something in those few tenths of a millisecond.
+ *
+ * Return: 0 or a negative errno.
+ */
+int freeze_collect_late(struct freeze *f, struct reasons *reasons)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < f->held_count; i++)
+		rc = collect_one_late(f, i);
+	return tell_of_output(rc, reasons);
 }
 
 /* Another process may have locked an image that was let go of. */
@@ -432,8 +570,11 @@ void freeze_release_inputs(struct freeze *f)
 void freeze_undo(struct freeze *f, bool running)
 {
 	uint64_t deadline = qmp_in_ms(UNDO_MS);
+	char error[QMP_ERROR_MAX];
 	int rc = 0;
 
+	if (f->saving)
+		end_save(f, deadline, error);
 	if (f->ringbufs && ringbufs_give_back(f->ringbufs, deadline))
 		log_error("what ring buffers held could not be put back");
 	f->ringbufs = NULL;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "plan.h"
+#include "qmp.h"
 #include "wire.h"
 
 #define FREEZE_MAX 256
@@ -24,6 +25,7 @@
  * @pending:  what was written to each and there was no room for
  * @gated:    listeners are held, the first @gate_count of them
  * @stopped:  "stop" was sent to a running guest
+ * @saving, @save: QEMU was told to write the device state, and has not answered
  * @saved:    device state was written, and the block nodes are inactive
  * @stop_is_shown: the guest is to stay stopped, so users are told that it is
  * @keeps_images: the save is for a rehearsal: QEMU does not let go of its images
@@ -38,6 +40,8 @@ struct freeze {
 	bool gated;
 	size_t gate_count;
 	bool stopped;
+	bool saving;
+	struct qmp_call save;
 	bool saved;
 	bool stop_is_shown;
 	bool keeps_images;
@@ -47,10 +51,15 @@ struct freeze {
 
 int freeze_gates(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
 int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
-int freeze_stop(struct freeze *f, bool running, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_foresee(struct freeze *f, bool running);
+int freeze_stop(struct freeze *f, bool running, bool save_at_once, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_save_begin(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_save_end(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
+int freeze_check(const struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
 int freeze_ringbufs(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons);
-int freeze_collect(struct freeze *f);
+int freeze_collect(struct freeze *f, struct reasons *reasons);
+int freeze_collect_late(struct freeze *f, struct reasons *reasons);
 void freeze_release_inputs(struct freeze *f);
 void freeze_undo(struct freeze *f, bool running);
 const struct wire *freeze_pending(const struct freeze *f, int fd);

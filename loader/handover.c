@@ -33,6 +33,8 @@
 #include "threads.h"
 
 #define STATE_BYTES (8u << 20)
+/* What most machines' devices have saved fits in; else it is looked for when that is known. */
+#define STREAM_BYTES (1u << 20)
 
 static void put_vm(struct handover *h, uint64_t deadline)
 {
@@ -155,6 +157,7 @@ static void put_history(struct handover *h)
 void handover_begin(struct handover *h, unsigned int timeout_s)
 {
 	h->original = h->target.fd = h->requester = h->state_fd = h->stream_fd = h->parcel = h->channel = -1;
+	h->stream.fd = -1;
 	h->exec.holder_pipe = h->exec.holder_wait = -1;
 	h->exec.guardian = GUARDIAN_NONE;
 	h->timeout_s = timeout_s;
@@ -204,6 +207,24 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 	return execute_pipe(&h->exec);
 }
 
+/**
+ * handover_make_room() - have what handover_write() needs besides, before the guest is stopped
+ *
+ * Memory is touched: a page fault takes longer than to fill the page.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int handover_make_room(struct handover *h)
+{
+	h->room = malloc(STREAM_BYTES);
+	h->stream_fd = slots_memfd("cprshim-stream");
+	h->state_fd = slots_memfd("cprshim-state");
+	if (!h->room || h->stream_fd < 0 || h->state_fd < 0)
+		return -ENOMEM;
+	memset(h->room, 0, STREAM_BYTES);
+	return 0;
+}
+
 static void put_notes(struct handover *h, const struct plan *plan)
 {
 	const json_t *text;
@@ -245,7 +266,8 @@ int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret)
 	for (size_t i = 0; i < h->block_count; i++)
 		if (h->blocks[i].name[0])
 			blocks[count++] = (struct stream_block){ h->blocks[i].name, h->blocks[i].used };
-	buf = malloc(room + saved + sizeof(suffix));
+	bool fits = h->room && room + saved + sizeof(suffix) <= STREAM_BYTES;
+	buf = fits ? h->room : malloc(room + saved + sizeof(suffix));
 	if (!buf)
 		return -ENOMEM;
 	int rc = stream_prefix(buf, room, vm.machine, guestcpu_page_bits(), blocks, count, &prefix);
@@ -259,12 +281,14 @@ int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret)
 		stream_suffix(suffix);
 		memcpy(buf + prefix + saved - STREAM_HEADER, suffix, sizeof(suffix));
 		size_t total = prefix + saved - STREAM_HEADER + sizeof(suffix);
-		h->stream_fd = slots_memfd("cprshim-stream");
+		if (h->stream_fd < 0)
+			h->stream_fd = slots_memfd("cprshim-stream");
 		if (h->stream_fd < 0 || pwrite(h->stream_fd, buf, total, 0) != (ssize_t)total)
 			rc = -EIO;
 		*ret = (struct cpr_stream){ .fd = h->stream_fd, .length = total, .crc = codec_crc32c(0, buf, total) };
 	}
-	free(buf);
+	if (!fits)
+		free(buf);
 	return rc;
 }
 
@@ -300,7 +324,8 @@ static int put_origin(struct handover *h)
 	char boot_id[64];
 	struct stat st;
 
-	h->state_fd = slots_memfd("cprshim-state");
+	if (h->state_fd < 0)
+		h->state_fd = slots_memfd("cprshim-state");
 	if (h->state_fd < 0)
 		return h->state_fd;
 	if (fstat(h->state_fd, &st))
@@ -311,28 +336,31 @@ static int put_origin(struct handover *h)
 	return 0;
 }
 
-/*
- * Write the state into a memfd that nobody can change any more, read it back as the successor will, and keep what it
- * names.
- */
+/* Read the state back as the successor will, and keep what it names. */
+static int keep_named(struct handover *h)
+{
+	struct cprstate *state = malloc(sizeof(*state));
+	const char *why = "";
+	int rc = state ? cprstate_decode(state, h->w.buf, h->w.len, &why) : -ENOMEM;
+
+	if (!rc) {
+		execute_keep(&h->exec, h->state_fd);
+		carried_keep(&h->exec, state);
+	}
+	free(state);
+	return rc;
+}
+
+/* Write the state into a memfd that nobody can change any more. Whoever is given it has all that it names already. */
 static int seal(struct handover *h)
 {
-	struct cprstate *check = malloc(sizeof(*check));
-	const char *why = "";
 	int rc = cprstate_end(&h->w);
 
-	if (!check)
-		rc = -ENOMEM;
-	if (!rc)
-		rc = cprstate_decode(check, h->w.buf, h->w.len, &why);
-	if (!rc) {
-		if (write(h->state_fd, h->w.buf, h->w.len) != (ssize_t)h->w.len ||
-		    real(fcntl)(h->state_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
-			rc = -EIO;
-		execute_keep(&h->exec, h->state_fd);
-		carried_keep(&h->exec, check);
-	}
-	free(check);
+	if (!rc && h->kind != HANDOVER_GIVEN)
+		rc = keep_named(h);
+	if (!rc && (write(h->state_fd, h->w.buf, h->w.len) != (ssize_t)h->w.len ||
+		    real(fcntl)(h->state_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)))
+		rc = -EIO;
 	return rc;
 }
 
@@ -422,10 +450,19 @@ static int check_packets(const struct plan *plan, struct reasons *reasons)
 	return 0;
 }
 
+/* The devices, and what they are connected to: the way back begins with them anew. */
+static int put_what_leads_back(struct handover *h, const struct freeze *f, const struct plan *plan)
+{
+	int rc = carried_put_nbd(h, plan);
+
+	carried_put_awaited(h, plan);
+	return rc ? rc : handover_stream(h, f->state_fd, &h->stream);
+}
+
 /**
  * handover_write() - finish the state
  * @h:	     after handover_prepare()
- * @f:	     after freeze_collect()
+ * @f:	     after freeze_collect(); for an exec after freeze_save_end()
  * @plan:    the plan
  * @reasons: what went wrong
  *
@@ -444,16 +481,12 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = carried_put_fdsets(h, plan);
 	if (!rc)
 		rc = namedfds_put(h, plan);
-	if (!rc)
-		rc = carried_put_nbd(h, plan);
-	carried_put_awaited(h, plan);
+	if (!rc && h->kind == HANDOVER_EXEC)
+		rc = put_what_leads_back(h, f, plan);
 	ringbufs_put(&h->w, f->ringbufs);
 	mux_save(&h->w, plan);
 	telnets_put(&h->w, plan);
-	if (!rc)
-		rc = handover_stream(h, f->state_fd, &h->stream);
-	if (!rc)
-		cprstate_put_stream(&h->w, &h->stream);
+	cprstate_put_stream(&h->w, &h->stream);
 	put_kind(h);
 	put_shim(h);
 	put_notes(h, plan);
@@ -482,4 +515,5 @@ void handover_release(struct handover *h)
 	free(h->exec.guardian.back.envp);
 	slots_close(h->exec.guardian.leader);
 	free(h->w.buf);
+	free(h->room);
 }

@@ -40,6 +40,7 @@ enum handover_kind {
  * @w:		    the state being written
  * @state_fd, @stream_fd: memfds, or -1
  * @stream:	    what is in @stream_fd
+ * @room:	    where it is put together, or NULL
  * @variable:	    how the next program learns of the state
  * @parcel:	    what they go through a command in, or -1
  * @parked, @parked_count: numbers of ours for what is handed over without a decoy
@@ -67,6 +68,7 @@ struct handover {
 	int state_fd;
 	int stream_fd;
 	struct cpr_stream stream;
+	uint8_t *room;
 	int parked[HANDOVER_PARKED];
 	size_t parked_count;
 	struct execution exec;
@@ -77,6 +79,7 @@ struct handover {
 void handover_begin(struct handover *h, unsigned int timeout_s);
 void handover_begin_like(struct handover *h, const struct handover *of);
 int handover_prepare(struct handover *h, uint64_t deadline_ns);
+int handover_make_room(struct handover *h);
 int handover_write_beside(struct handover *h, const struct freeze *f, const struct plan *plan, uint64_t deadline_ns);
 int handover_write(struct handover *h, struct freeze *f, const struct plan *plan, struct reasons *reasons);
 int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret);

@@ -9,10 +9,13 @@
 #include "../shim/real.h"
 #include "clock.h"
 #include "qmp.h"
+#include "vm.h"
 
 /* A lock that is held for longer than a look at an image takes is asked for less often. */
 #define HASTE_MS 2000
 #define LATER_S	 1
+/* The first version that says which nodes are active. */
+#define TELLS_ACTIVE 1000
 
 /*
  * QEMU 10 keeps track of whether the nodes are active (migration/block-active.c), and skips the next save's part if it
@@ -27,29 +30,33 @@ struct call {
 	void *error;
 };
 
-static struct call find(void)
+static struct call call;
+
+static void find(void)
 {
-	return (struct call){
-		.tracked = (tracked_fn *)real_symbol("migration_block_activate"),
-		.untracked = (untracked_fn *)real_symbol("bdrv_activate_all"),
-	};
+	static bool looked;
+
+	if (!looked) {
+		call.tracked = (tracked_fn *)real_symbol("migration_block_activate");
+		call.untracked = (untracked_fn *)real_symbol("bdrv_activate_all");
+	}
+	looked = true;
 }
 
 static void activate(void *opaque)
 {
-	struct call *call = opaque;
-
-	if (call->tracked)
-		call->tracked(&call->error);
+	(void)opaque;
+	call.error = NULL;
+	if (call.tracked)
+		call.tracked(&call.error);
 	else
-		call->untracked(&call->error);
+		call.untracked(&call.error);
 }
 
 /** images_can_activate() - does the binary export what images_activate() needs? */
 bool images_can_activate(void)
 {
-	struct call call = find();
-
+	find();
 	return call.tracked || call.untracked;
 }
 
@@ -66,21 +73,36 @@ int images_activate(uint64_t deadline_ns, uint64_t until_ns)
 {
 	const struct timespec soon = { .tv_nsec = IMAGES_RETRY_NS }, later = { .tv_sec = LATER_S };
 	uint64_t long_ago = qmp_in_ms(HASTE_MS);
-	struct call call = find();
 
-	if (!call.tracked && !call.untracked)
+	if (!images_can_activate())
 		return -ENOSYS;
 	for (;;) {
-		if (qmp_call_on_main(activate, &call, deadline_ns))
+		if (qmp_call_on_main(activate, NULL, deadline_ns))
 			return -EIO;
 		if (!call.error)
 			return 0;
 		if (clock_now() > until_ns)
 			return -EIO;
-		call.error = NULL;
 		/* QEMU says each time on its stderr what it could not lock. */
 		nanosleep(clock_now() < long_ago ? &soon : &later, NULL);
 	}
+}
+
+static bool tells_active(void)
+{
+	return vm_version_number(vm.binary.version) >= TELLS_ACTIVE;
+}
+
+static json_t *nodes_arguments(void)
+{
+	return json_pack("{s:b}", "flat", 1);
+}
+
+/** images_foresee_check() - qmp_foresee() of what images_check_inactive() will say */
+void images_foresee_check(void)
+{
+	if (tells_active())
+		qmp_foresee(&qmp_private, "query-named-block-nodes", nodes_arguments());
 }
 
 /**
@@ -96,8 +118,10 @@ int images_activate(uint64_t deadline_ns, uint64_t until_ns)
 int images_check_inactive(uint64_t deadline_ns, struct reasons *reasons)
 {
 	char error[QMP_ERROR_MAX];
-	json_t *list =
-		qmp_command(&qmp_private, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), deadline_ns, error);
+
+	if (!tells_active())
+		return 0;
+	json_t *list = qmp_command(&qmp_private, "query-named-block-nodes", nodes_arguments(), deadline_ns, error);
 	const json_t *node;
 	int rc = list ? 0 : -EIO;
 	size_t i;

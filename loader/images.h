@@ -19,6 +19,7 @@
 
 bool images_can_activate(void);
 int images_activate(uint64_t deadline_ns, uint64_t until_ns);
+void images_foresee_check(void);
 int images_check_inactive(uint64_t deadline_ns, struct reasons *reasons);
 
 #endif

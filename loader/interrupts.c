@@ -106,6 +106,12 @@ void interrupts_check(uint64_t deadline_ns, struct reasons *reasons)
 			    "and does not export what is needed to repeat it");
 }
 
+/** interrupts_at_risk() - has interrupts_repeat() anything to do? */
+bool interrupts_at_risk(void)
+{
+	return at_risk;
+}
+
 /**
  * interrupts_repeat() - after "stop": give the guest the interrupts that may have been lost
  * @deadline_ns: CLOCK_MONOTONIC
@@ -116,7 +122,7 @@ void interrupts_check(uint64_t deadline_ns, struct reasons *reasons)
  */
 int interrupts_repeat(uint64_t deadline_ns)
 {
-	struct functions f;
+	static struct functions f;
 
 	if (!at_risk || !find(&f))
 		return 0;

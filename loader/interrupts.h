@@ -10,11 +10,13 @@
 #ifndef CPRSHIM_LOADER_INTERRUPTS_H
 #define CPRSHIM_LOADER_INTERRUPTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "reasons.h"
 
 void interrupts_check(uint64_t deadline_ns, struct reasons *reasons);
+bool interrupts_at_risk(void);
 int interrupts_repeat(uint64_t deadline_ns);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../shim/log.h"
@@ -62,8 +63,12 @@ void original_become(const struct channel_message *message, const int fds[CHANNE
  */
 void original_end(pid_t standin, bool stays)
 {
-	int rc = stays ? 0 : child_watch(standin, ENDING_MS);
+	int status = 0, rc = stays ? 0 : child_watch(standin, ENDING_MS, &status);
 
+	if (rc == -ETIMEDOUT)
+		log_error("process %d, which had the guest, does not end", (int)standin);
+	else if (WIFSIGNALED(status))
+		log_error("process %d, which had the guest, was ended by signal %d", (int)standin, WTERMSIG(status));
 	control_remove();
 	pidfile_remove();
 	real(_exit)(rc ? 1 : 0);

@@ -257,6 +257,16 @@ static bool check_ring(const char *path, int queue, uint64_t deadline, struct re
 	return there;
 }
 
+/** partners_have_rings() - has partners_check_rings() anything to look at? */
+bool partners_have_rings(const struct plan *plan)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < plan->count; i++)
+		any |= plan->fds[i].partner && session_protocol(plan->fds[i].it.fd) == SESSION_VHOST_USER;
+	return any;
+}
+
 /**
  * partners_check_rings() - can the states of vhost-user devices be loaded?
  * @plan:	 the plan
@@ -272,13 +282,10 @@ static bool check_ring(const char *path, int queue, uint64_t deadline, struct re
 int partners_check_rings(const struct plan *plan, uint64_t deadline_ns, struct reasons *reasons)
 {
 	char error[QMP_ERROR_MAX];
-	bool any = false;
 	const json_t *device;
 	size_t i;
 
-	for (i = 0; i < plan->count; i++)
-		any |= plan->fds[i].partner && session_protocol(plan->fds[i].it.fd) == SESSION_VHOST_USER;
-	if (!any)
+	if (!partners_have_rings(plan))
 		return 0;
 	json_t *devices = qmp_command(&qmp_private, "x-query-virtio", NULL, deadline_ns, error);
 	json_array_foreach(devices, i, device) {

@@ -17,6 +17,7 @@
 #include "reasons.h"
 
 void partners_plan(struct plan *plan, const json_t *chardevs, uint64_t deadline_ns, struct reasons *blockers);
+bool partners_have_rings(const struct plan *plan);
 int partners_check_rings(const struct plan *plan, uint64_t deadline_ns, struct reasons *reasons);
 int partners_rehearse(void);
 bool partners_rehearsable(int fd, const char **ret_name);

@@ -450,6 +450,8 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	check_listeners(ret, blockers);
 	plan_muxes(ret, chardevs);
 	ret->stdio = chardevs_is(chardevs, "stdio");
+	/* Both are names of one back end. */
+	ret->ringbufs = chardevs_is(chardevs, "ringbuf") || chardevs_is(chardevs, "memory");
 	check_endpoints(ret, chardevs, blockers);
 	telnets_check(ret, chardevs, blockers);
 	vsocks_check(ret, chardevs, blockers);

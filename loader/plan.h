@@ -56,6 +56,7 @@ struct planned {
  * struct plan - all of them
  * @fds, @count: by number
  * @stdio:  a character device is on stdin and stdout
+ * @ringbufs: there are character devices that keep what is written to them
  * @fdsets: answer of query-fdsets
  * @netdevs: network back ends
  */
@@ -63,6 +64,7 @@ struct plan {
 	struct planned *fds;
 	size_t count;
 	bool stdio;
+	bool ringbufs;
 	json_t *fdsets;
 	struct netdevs netdevs;
 };

@@ -4,32 +4,38 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../shim/log.h"
 #include "../shim/main_call.h"
 #include "../shim/real.h"
 #include "changes.h"
 #include "clock.h"
+#include "ending.h"
 
 /* The longest line taken: query-qmp-schema is never asked for, so a few MiB hold any answer. */
 #define LINE_MAX_BYTES (32u << 20)
 /* How long QEMU may take from SHUTDOWN to the end of its monitors; one that stays (-no-shutdown) answers after that. */
 #define ENDING_MS 5000
-#define NUDGE_MS  100
+/* What ends a request, and a line */
+#define LAST_BYTES 2
 
 struct qmp qmp_private = { .fd = -1 };
+
+static void forget_foreseen(struct qmp *q)
+{
+	while (q->foreseen_count)
+		free(q->foreseen[--q->foreseen_count]);
+}
 
 /** qmp_release() - free what a client has read; its socket stays the caller's */
 void qmp_release(struct qmp *q)
 {
 	free(q->buf);
+	forget_foreseen(q);
 	*q = (struct qmp){ .fd = -1 };
 }
 
@@ -37,28 +43,6 @@ void qmp_release(struct qmp *q)
 uint64_t qmp_in_ms(unsigned int ms)
 {
 	return clock_now() + (uint64_t)ms * 1000000;
-}
-
-/*
- * A command that comes in just when QEMU has ended its dispatcher of commands marks that as busy again, and QEMU 7.2 waits
- * for what has ended instead of exiting (monitor/monitor.c:monitor_cleanup): it looks again when a signal interrupts it.
- */
-static void nudge_main_thread(void)
-{
-	syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2);
-}
-
-static int wait_for_input(const struct qmp *q, uint64_t deadline_ns)
-{
-	struct pollfd wait = { .fd = q->fd, .events = POLLIN };
-	int left = clock_left_ms(deadline_ns);
-
-	if (!q->ending)
-		return poll(&wait, 1, left);
-	int ready = poll(&wait, 1, left < NUDGE_MS ? left : NUDGE_MS);
-	if (!ready)
-		nudge_main_thread();
-	return ready;
 }
 
 /* Wait for input until the deadline and add it to the buffer. */
@@ -73,7 +57,8 @@ static int fill(struct qmp *q, uint64_t deadline_ns)
 		q->buf = bigger;
 		q->size = q->size * 2 + 131072;
 	}
-	int ready = wait_for_input(q, deadline_ns);
+	struct pollfd wait = { .fd = q->fd, .events = POLLIN };
+	int ready = poll(&wait, 1, clock_left_ms(deadline_ns));
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (!ready)
@@ -215,21 +200,87 @@ int qmp_send_first(int fd, char byte, int descriptor)
 	return real(sendmsg)(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int send_command(struct qmp *q, const char *name, json_t *arguments, int descriptor, unsigned int id,
+/* QEMU has passed a request on when it reads what follows it: a line's end. */
+static char *text_of(const char *name, json_t *arguments, unsigned int id)
+{
+	json_t *message = json_pack("{s:s, s:i, s:O*}", "execute", name, "id", (int)id, "arguments", arguments);
+	char *json = message ? json_dumps(message, JSON_COMPACT) : NULL, *text = NULL;
+
+	if (json && asprintf(&text, "%s\n", json) < 0)
+		text = NULL;
+	free(json);
+	json_decref(message);
+	return text;
+}
+
+static int begin_foreseen(struct qmp *q, uint64_t deadline_ns)
+{
+	return q->foreseen_count ? send_all(q, q->foreseen[0], strlen(q->foreseen[0]) - LAST_BYTES, deadline_ns) : 0;
+}
+
+/* What was begun ends what QEMU reads, and begins what it reads next while it does that. */
+static int end_foreseen(struct qmp *q, uint64_t deadline_ns)
+{
+	char *text = q->foreseen[0];
+	int rc = send_all(q, text + strlen(text) - LAST_BYTES, LAST_BYTES, deadline_ns);
+
+	free(text);
+	memmove(q->foreseen, q->foreseen + 1, --q->foreseen_count * sizeof(q->foreseen[0]));
+	return rc ? rc : begin_foreseen(q, deadline_ns);
+}
+
+/* A byte that is in no text makes QEMU drop what it has read; it says so, without an id (qobject/json-lexer.c). */
+static int abandon_foreseen(struct qmp *q, uint64_t deadline_ns)
+{
+	int rc = q->foreseen_count ? send_all(q, "\xff", 1, deadline_ns) : 0;
+
+	forget_foreseen(q);
+	return rc;
+}
+
+static int send_command(struct qmp *q, const char *name, json_t *arguments, int descriptor, unsigned int *ret_id,
 			uint64_t deadline_ns)
 {
-	json_t *message = json_pack("{s:s, s:i, s:o*}", "execute", name, "id", (int)id, "arguments", arguments);
-	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	*ret_id = q->next_id + 1 - (unsigned int)q->foreseen_count;
+	char *text = text_of(name, arguments, *ret_id);
 	size_t sent = text && descriptor >= 0;
 	int rc = text ? 0 : -ENOMEM;
 
-	if (sent)
-		rc = qmp_send_first(q->fd, text[0], descriptor);
-	if (!rc)
-		rc = send_all(q, text + sent, strlen(text + sent), deadline_ns);
+	if (!rc && !sent && q->foreseen_count && !strcmp(text, q->foreseen[0])) {
+		rc = end_foreseen(q, deadline_ns);
+	} else if (!rc) {
+		rc = abandon_foreseen(q, deadline_ns);
+		q->next_id = *ret_id;
+		if (!rc && sent)
+			rc = qmp_send_first(q->fd, text[0], descriptor);
+		if (!rc)
+			rc = send_all(q, text + sent, strlen(text + sent), deadline_ns);
+	}
 	free(text);
-	json_decref(message);
 	return rc;
+}
+
+/**
+ * qmp_foresee() - tell of the command that will be given next, after those foreseen already
+ * @q:	       the client
+ * @name:      the command
+ * @arguments: its arguments, or NULL; the reference is taken
+ *
+ * QEMU reads a command byte by byte, going through its loop for each (monitor/monitor.c:monitor_can_read): some 4
+ * microseconds a byte. What is foreseen is sent but for its end, and read before its time has come. A command that
+ * was not foreseen may be given all the same; then all that was is forgotten.
+ */
+void qmp_foresee(struct qmp *q, const char *name, json_t *arguments)
+{
+	char *text = q->foreseen_count < QMP_FORESEEN ? text_of(name, arguments, q->next_id + 1) : NULL;
+
+	json_decref(arguments);
+	if (!text)
+		return;
+	q->next_id++;
+	q->foreseen[q->foreseen_count++] = text;
+	if (q->foreseen_count == 1 && begin_foreseen(q, qmp_in_ms(ENDING_MS)))
+		forget_foreseen(q);
 }
 
 static json_t *fail(char error[QMP_ERROR_MAX], const char *name, int rc)
@@ -238,7 +289,7 @@ static json_t *fail(char error[QMP_ERROR_MAX], const char *name, int rc)
 	return NULL;
 }
 
-/* Nothing is asked of a QEMU that is about to exit: see nudge_main_thread(). */
+/* Nothing is asked of a QEMU that is about to exit (loader/ending.h). */
 static int let_it_end(struct qmp *q)
 {
 	uint64_t until = qmp_in_ms(ENDING_MS);
@@ -252,28 +303,83 @@ static int let_it_end(struct qmp *q)
 	return q->ending ? rc : 0;
 }
 
-/* qmp_command() with a descriptor, or -1 */
-static json_t *command_with(struct qmp *q, const char *name, json_t *arguments, int descriptor, uint64_t deadline_ns,
-			    char error[QMP_ERROR_MAX])
+static int send_calls(struct qmp *q, struct qmp_call *calls, size_t count, int descriptor, uint64_t deadline_ns)
 {
-	unsigned int id = ++q->next_id;
-	int rc = let_it_end(q);
+	int rc = 0;
 
-	if (rc)
-		json_decref(arguments);
-	else
-		rc = send_command(q, name, arguments, descriptor, id, deadline_ns);
+	for (size_t i = 0; !rc && i < count; i++)
+		rc = send_command(q, calls[i].name, calls[i].arguments, descriptor, &calls[i].id, deadline_ns);
+	return rc;
+}
 
-	q->unanswered = false;
+/* A QEMU that is about to exit does so without having read them, or has read them when it goes on. */
+static int send_in_time(struct qmp *q, struct qmp_call *calls, size_t count, int descriptor, uint64_t deadline_ns)
+{
+	int rc;
 
-	while (!rc) {
-		json_t *message;
-
-		rc = next_message(q, &message, deadline_ns);
+	do {
+		rc = let_it_end(q);
 		if (rc)
-			break;
+			return rc;
+		ending_hold();
+		qmp_drain(q);
+		rc = q->ending ? -ESHUTDOWN : send_calls(q, calls, count, descriptor, deadline_ns);
+		ending_release();
+	} while (rc == -ESHUTDOWN);
+	return rc;
+}
+
+static int begin(struct qmp *q, struct qmp_call *calls, size_t count, int descriptor, uint64_t deadline_ns,
+		 char error[QMP_ERROR_MAX])
+{
+	int rc = send_in_time(q, calls, count, descriptor, deadline_ns);
+
+	for (size_t i = 0; i < count; i++)
+		json_decref(calls[i].arguments);
+	q->unanswered = rc != 0;
+	if (rc)
+		fail(error, calls[0].name, rc);
+	return rc;
+}
+
+/**
+ * qmp_begin() - send commands, which QEMU carries out one after the other
+ * @q:		 the client
+ * @calls:	 the commands; the references to their arguments are taken
+ * @count:	 how many
+ * @deadline_ns: CLOCK_MONOTONIC
+ * @error:	 on failure: why
+ *
+ * qmp_end() follows for each, in the same order, and no other command before that.
+ *
+ * Return: 0 or a negative errno.
+ */
+int qmp_begin(struct qmp *q, struct qmp_call *calls, size_t count, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+{
+	return begin(q, calls, count, -1, deadline_ns, error);
+}
+
+/**
+ * qmp_end() - wait for the answer to what was begun
+ * @q:		 the client
+ * @call:	 one of the commands
+ * @deadline_ns: CLOCK_MONOTONIC; after it the answer, if it comes, is dropped
+ * @error:	 on failure: why, in QEMU's words where it answered
+ *
+ * Return: the value of "return", a new reference, or NULL.
+ */
+json_t *qmp_end(struct qmp *q, const struct qmp_call *call, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+{
+	for (;;) {
+		json_t *message;
+		int rc = next_message(q, &message, deadline_ns);
+
+		if (rc) {
+			q->unanswered = true;
+			return fail(error, call->name, rc);
+		}
 		json_t *got = json_object_get(message, "id");
-		if (!json_is_integer(got) || json_integer_value(got) != (json_int_t)id) {
+		if (!json_is_integer(got) || json_integer_value(got) != (json_int_t)call->id) {
 			json_decref(message);
 			continue;
 		}
@@ -284,23 +390,14 @@ static json_t *command_with(struct qmp *q, const char *name, json_t *arguments, 
 		json_decref(message);
 		return answer;
 	}
-	q->unanswered = true;
-	return fail(error, name, rc);
 }
 
-/**
- * qmp_command() - send a command and wait for its answer
- * @q:		 the client
- * @name:	 the command
- * @arguments:	 its arguments, or NULL; the reference is taken
- * @deadline_ns: CLOCK_MONOTONIC; after it the answer, if it comes, is dropped
- * @error:	 on failure: why, in QEMU's words where it answered
- *
- * Return: the value of "return", a new reference, or NULL.
- */
+/** qmp_command() - qmp_begin() and qmp_end() of one */
 json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
-	return command_with(q, name, arguments, -1, deadline_ns, error);
+	struct qmp_call call = { .name = name, .arguments = arguments };
+
+	return qmp_begin(q, &call, 1, deadline_ns, error) ? NULL : qmp_end(q, &call, deadline_ns, error);
 }
 
 /**
@@ -314,7 +411,9 @@ json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t
  */
 int qmp_getfd(struct qmp *q, const char *name, int descriptor, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
-	json_t *answer = command_with(q, "getfd", json_pack("{s:s}", "fdname", name), descriptor, deadline_ns, error);
+	struct qmp_call call = { .name = "getfd", .arguments = json_pack("{s:s}", "fdname", name) };
+	int rc = begin(q, &call, 1, descriptor, deadline_ns, error);
+	json_t *answer = rc ? NULL : qmp_end(q, &call, deadline_ns, error);
 
 	json_decref(answer);
 	return answer ? 0 : -EIO;
@@ -353,34 +452,35 @@ char *qmp_hmp(struct qmp *q, const char *line, uint64_t deadline_ns)
  * qmp_handshake() - wait for the greeting and negotiate
  * @deadline_ns: CLOCK_MONOTONIC
  *
+ * With "oob" QEMU reads the next command while it carries one out, see qmp_foresee(); a socket's monitor can always have that.
+ *
  * Return: 0 or a negative errno.
  */
 int qmp_handshake(struct qmp *q, uint64_t deadline_ns)
 {
 	char error[QMP_ERROR_MAX];
+	json_t *oob = json_pack("{s:[s]}", "enable", "oob");
 
 	/* The command may be sent before the greeting has come; QEMU reads it when it is ready. */
-	return qmp_do(q, "qmp_capabilities", NULL, deadline_ns, error) ? -ETIMEDOUT : 0;
+	return qmp_do(q, "qmp_capabilities", oob, deadline_ns, error) ? -ETIMEDOUT : 0;
 }
 
 /**
  * qmp_call_on_main() - run a function on QEMU's main thread, with its big lock (shim/main_call.h)
  * @fn:		 the function
- * @opaque:	 passed to it
+ * @opaque:	 passed to it; static
  * @deadline_ns: as qmp_command()'s
  *
  * Return: 0, or -EIO where QEMU did not do it.
  */
 int qmp_call_on_main(void (*fn)(void *opaque), void *opaque, uint64_t deadline_ns)
 {
-	const char *file = main_call_prepare(fn, opaque);
 	char error[QMP_ERROR_MAX];
 
-	qmp_do(&qmp_private, "pmemsave", json_pack("{s:i, s:i, s:s}", "val", 0, "size", 1, "filename", file),
-	       deadline_ns, error);
-	if (main_call_done())
-		return 0;
-	main_call_cancel();
-	log_debug("the main thread could not be reached: %s", error);
-	return -EIO;
+	if (main_call_begin(fn, opaque))
+		return main_call_end(deadline_ns);
+	/* It has been called when this is answered, if at all. */
+	qmp_do(&qmp_private, "pmemsave",
+	       json_pack("{s:i, s:i, s:s}", "val", 0, "size", 1, "filename", main_call_name()), deadline_ns, error);
+	return main_call_end(0);
 }

@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #define QMP_ERROR_MAX 512
+/* Commands that qmp_foresee() may have been told of at a time */
+#define QMP_FORESEEN 8
 
 /**
  * struct qmp - one monitor
@@ -26,6 +28,7 @@
  * @ending:	QEMU has said that the VM is shut down: it may be about to exit
  * @unanswered:	the last command got no answer; it may yet be carried out
  * @migration:	status of the last MIGRATION event since then, or ""
+ * @foreseen, @foreseen_count: texts of the next commands; all but the end of the first one has been sent
  */
 struct qmp {
 	int fd;
@@ -39,14 +42,31 @@ struct qmp {
 	bool ending;
 	bool unanswered;
 	char migration[32];
+	char *foreseen[QMP_FORESEEN];
+	size_t foreseen_count;
+};
+
+/**
+ * struct qmp_call - one command
+ * @name:      what it is called
+ * @arguments: its arguments, or NULL
+ * @id:	       by which its answer is known, once it was sent
+ */
+struct qmp_call {
+	const char *name;
+	json_t *arguments;
+	unsigned int id;
 };
 
 extern struct qmp qmp_private; /* the private monitor */
 
 void qmp_release(struct qmp *q);
 int qmp_handshake(struct qmp *q, uint64_t deadline_ns);
+int qmp_begin(struct qmp *q, struct qmp_call *calls, size_t count, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
+json_t *qmp_end(struct qmp *q, const struct qmp_call *call, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
 json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns,
 		    char error[QMP_ERROR_MAX]);
+void qmp_foresee(struct qmp *q, const char *name, json_t *arguments);
 int qmp_send_first(int fd, char byte, int descriptor);
 int qmp_getfd(struct qmp *q, const char *name, int descriptor, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
 int qmp_do(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../shim/ram.h"
+#include "../shim/ramshadow.h"
 #include "../shim/ramview.h"
 #include "../shim/real.h"
 #include "../shim/slots.h"
@@ -188,13 +189,31 @@ static int match(const struct cprstate *state, struct ramblock *blocks, size_t *
 	return reasons_any(reasons) ? -EIO : 0;
 }
 
+/* What ramblocks_match() has found: a QEMU that waits for its devices' state has the same until that has come. */
+static struct ramblock matched[RAMBLOCK_MAX];
+static size_t matched_count;
+
 /** ramblocks_match() - has this QEMU the blocks that the state names? Arguments and result are ramblocks_remap()'s. */
 int ramblocks_match(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons)
 {
-	static struct ramblock blocks[RAMBLOCK_MAX];
-	size_t count;
+	return match(state, matched, &matched_count, deadline_ns, reasons);
+}
 
-	return match(state, blocks, &count, deadline_ns, reasons);
+/**
+ * ramblocks_prepare() - after ramblocks_match(): what ramblocks_remap_matched() can have done beforehand
+ * @state:    the CPR state
+ * @until_ns: CLOCK_MONOTONIC, how long that may take
+ */
+void ramblocks_prepare(const struct cprstate *state, uint64_t until_ns)
+{
+	for (uint32_t i = 0; i < state->ram_count; i++) {
+		const struct cpr_ram *want = &state->ram[i];
+		const struct ramblock *have = ramblock_find(matched, matched_count, want->name);
+
+		if (!have->copied)
+			ram_prepare(have->host, have->max, want->fd, want->offset);
+	}
+	ramshadow_fill(until_ns);
 }
 
 static int place(const struct cprstate *state, const struct ramblock *blocks, size_t count,
@@ -246,6 +265,16 @@ void ramblocks_scribble(uint64_t deadline_ns)
 	reasons_free(&reasons);
 }
 
+static int map(const struct cprstate *state, const struct ramblock *blocks, size_t count, struct reasons *reasons)
+{
+	if (place(state, blocks, count, ram_rebind, reasons))
+		return -EIO;
+	int rc = ram_settle();
+	if (rc)
+		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "the memory could not be mapped: %s", strerror(-rc));
+	return rc;
+}
+
 /**
  * ramblocks_remap() - in a successor: put the preserved memory under its blocks
  * @state:	 the CPR state
@@ -261,12 +290,16 @@ int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct r
 	static struct ramblock blocks[RAMBLOCK_MAX];
 	size_t count;
 
-	if (match(state, blocks, &count, deadline_ns, reasons) || place(state, blocks, count, ram_rebind, reasons))
-		return -EIO;
-	int rc = ram_settle();
-	if (rc)
-		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "the memory could not be mapped: %s", strerror(-rc));
-	return rc;
+	return match(state, blocks, &count, deadline_ns, reasons) || map(state, blocks, count, reasons) ? -EIO : 0;
+}
+
+/**
+ * ramblocks_remap_matched() - the same, after ramblocks_match() with a state of the same shape (state/shape.h)
+ */
+int ramblocks_remap_matched(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons)
+{
+	(void)deadline_ns;
+	return map(state, matched, matched_count, reasons);
 }
 
 /**

@@ -17,6 +17,8 @@ int ramblocks_copy(const struct ramblock *block);
 int ramblocks_match(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
 int ramblocks_view(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
 void ramblocks_scribble(uint64_t deadline_ns);
+void ramblocks_prepare(const struct cprstate *state, uint64_t until_ns);
+int ramblocks_remap_matched(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
 int ramblocks_remap(const struct cprstate *state, uint64_t deadline_ns, struct reasons *reasons);
 void ramblocks_release(const struct cprstate *state);
 

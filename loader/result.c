@@ -23,9 +23,15 @@ static const struct phase {
 	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
 	{ .name = NULL },
 }, by_transfer[] = {
-	{ "stop", JOURNAL_STOPPING, JOURNAL_STOPPED }, { "save", JOURNAL_STOPPED, JOURNAL_SAVED },
-	{ "give", JOURNAL_SAVED, JOURNAL_GIVEN },      { "remap", JOURNAL_GIVEN, JOURNAL_REMAPPED },
-	{ "load", JOURNAL_REMAPPED, JOURNAL_LOADED },  { "resume", JOURNAL_LOADED, JOURNAL_RUNNING },
+	{ "stop", JOURNAL_STOPPING, JOURNAL_STOPPED },	  { "save", JOURNAL_STOPPED, JOURNAL_SAVED },
+	{ "write", JOURNAL_SAVED, JOURNAL_WRITTEN },	  { "give", JOURNAL_WRITTEN, JOURNAL_GIVEN },
+	{ "load", JOURNAL_GIVEN, JOURNAL_LOADED },	  { "verify", JOURNAL_LOADED, JOURNAL_READY },
+	{ "images", JOURNAL_READY, JOURNAL_IMAGES },	  { "switch", JOURNAL_IMAGES, JOURNAL_SWITCHED },
+	{ "resume", JOURNAL_SWITCHED, JOURNAL_RUNNING },  { .name = NULL },
+}, beside_save[] = {
+	{ "state", JOURNAL_STOPPED, JOURNAL_TAKEN },
+	{ "remap", JOURNAL_TAKEN, JOURNAL_REMAPPED },
+	{ "connect", JOURNAL_REMAPPED, JOURNAL_CONNECTED },
 	{ .name = NULL },
 };
 
@@ -37,6 +43,15 @@ static double ms_between(uint64_t from, uint64_t to)
 	return (double)us / 1000;
 }
 
+static json_t *list_of(const struct phase *phases, const uint64_t *m)
+{
+	json_t *list = json_object();
+
+	for (; phases->name; phases++)
+		json_object_set_new(list, phases->name, json_real(ms_between(m[phases->from], m[phases->to])));
+	return list;
+}
+
 static void add_blackout(json_t *result, const struct phase *phases)
 {
 	const uint64_t *m = vm.journal ? vm.journal->moment : NULL;
@@ -44,12 +59,10 @@ static void add_blackout(json_t *result, const struct phase *phases)
 	if (!m || !m[JOURNAL_STOPPING])
 		return;
 	json_object_set_new(result, "blackout_ms", json_real(ms_between(m[JOURNAL_STOPPING], m[JOURNAL_RUNNING])));
-	if (!phases)
-		return;
-	json_t *list = json_object();
-	for (; phases->name; phases++)
-		json_object_set_new(list, phases->name, json_real(ms_between(m[phases->from], m[phases->to])));
-	json_object_set_new(result, "phases", list);
+	if (phases)
+		json_object_set_new(result, "phases", list_of(phases, m));
+	if (phases == by_transfer)
+		json_object_set_new(result, "beside_save", list_of(beside_save, m));
 }
 
 static json_t *side(const char *path, const char *version)
@@ -135,6 +148,7 @@ static const char *by_method(void)
 /* The guest was with a stand-in: what that took, and what brought it back. */
 static json_t *add_first(json_t *second, const char *first)
 {
+	static const char *const both[] = { "phases", "beside_save" };
 	json_t *result = json_loads(first, 0, NULL);
 	double a = json_number_value(json_object_get(result, "blackout_ms")),
 	       b = json_number_value(json_object_get(second, "blackout_ms"));
@@ -150,8 +164,10 @@ static json_t *add_first(json_t *second, const char *first)
 	json_object_set_new(result, "duration_ms",
 			    json_real(json_number_value(json_object_get(result, "duration_ms")) +
 				      json_number_value(json_object_get(second, "duration_ms"))));
-	json_object_set_new(result, "phases",
-			    json_pack("[O, O]", json_object_get(result, "phases"), json_object_get(second, "phases")));
+	for (size_t k = 0; k < sizeof(both) / sizeof(both[0]); k++)
+		json_object_set_new(result, both[k],
+				    json_pack("[O, O]", json_object_get(result, both[k]),
+					      json_object_get(second, both[k])));
 	/* Both ways may have noticed the same. */
 	json_array_foreach(json_object_get(second, "warnings"), i, warning)
 		reasons_note(&warnings, "%s", json_string_value(warning));

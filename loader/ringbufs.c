@@ -92,11 +92,12 @@ static int write_by_monitor(const struct writing *w, uint64_t deadline)
 
 static int write_pieces(const struct cpr_ringbuf *list, size_t count, uint64_t deadline, char error[QMP_ERROR_MAX])
 {
-	struct writing w = { .list = list, .count = count, .error = error };
+	static struct writing w;
 
 	if (!count)
 		return 0;
 	error[0] = '\0';
+	w = (struct writing){ .list = list, .count = count, .error = error };
 	if (!find_functions(&w) || qmp_call_on_main(write_directly, &w, deadline))
 		return write_by_monitor(&w, deadline);
 	return *error ? -EIO : 0;

@@ -12,6 +12,7 @@
 #include "preflight.h"
 #include "qmp.h"
 #include "ramblocks.h"
+#include "warm.h"
 
 #define STEP_MS 30000
 
@@ -42,7 +43,7 @@ static bool load(struct handover *h, const struct freeze *f, int channel, uint64
 	int rc = handover_stream(h, f->state_fd, &stream);
 
 	if (!rc)
-		rc = channel_offer(channel, &stream, -1);
+		rc = channel_give_stream(channel, &stream);
 	if (rc) {
 		reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be written: %s", strerror(-rc));
 		return false;
@@ -87,10 +88,15 @@ bool standstill_try(struct handover *h, struct plan *plan, int channel, pid_t pi
 	f->state_fd = -1;
 	f->keeps_images = true;
 	preflight_flush(plan, reasons);
+	warm_program();
 	if (!reasons_any(reasons) && hold(f, h, plan, deadline, reasons)) {
+		int rc = freeze_foresee(f, h->running);
 		uint64_t until = qmp_in_ms(max_ms);
 
-		loaded = !freeze_stop(f, h->running, deadline, reasons) && !freeze_save(f, deadline, reasons) &&
+		if (rc)
+			reasons_add(reasons, BLOCKER_STATE_SAVE, "no memory for the device state: %s", strerror(-rc));
+		loaded = !rc && !freeze_stop(f, h->running, false, deadline, reasons) &&
+			 !freeze_save(f, deadline, reasons) && !freeze_check(f, deadline, reasons) &&
 			 load(h, f, channel, until, max_ms, reasons);
 	}
 	if (!loaded)

@@ -24,6 +24,7 @@
 #include "../shim/real.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
+#include "accept.h"
 #include "argv.h"
 #include "changes.h"
 #include "channel.h"
@@ -51,6 +52,7 @@
 #include "threads.h"
 #include "tidy.h"
 #include "vm.h"
+#include "warm.h"
 
 /* What QEMU may need at once when the guest runs: the stacks of two threads. */
 #define ROOM ((size_t)16 << 20)
@@ -250,7 +252,7 @@ static int come_up_beside(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* From a QEMU that waits to one that has the guest. */
+/* All but the devices' state. */
 static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
 {
 	if (match_ram(match, error))
@@ -259,13 +261,34 @@ static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
 	if (wait_for_clients(error) || packets_resume(deadline, error))
 		return -EIO;
 	telnets_wait(deadline, &warnings);
-	wait_for_connections();
+	/* One that came up beside the guest has waited long ago. */
+	if (!takeover_is_one())
+		wait_for_connections();
 	mux_restore(vm.cpr_state, deadline);
 	hold_output_back();
-	if (feed_devices(deadline, error) || !is_paused(error) || ringbufs_restore(vm.cpr_state, deadline, error))
+	vm_mark(JOURNAL_CONNECTED);
+	return 0;
+}
+
+static int load(char error[QMP_ERROR_MAX])
+{
+	if (feed_devices(deadline, error))
 		return -EIO;
 	vm_mark(JOURNAL_LOADED);
-	return 0;
+	return !is_paused(error) || ringbufs_restore(vm.cpr_state, deadline, error) ? -EIO : 0;
+}
+
+static void restore_threads(void)
+{
+	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
+}
+
+/* Whoever asked for the update waits, and so does a deadline. */
+static uint64_t fill_until(void)
+{
+	uint64_t now = clock_now();
+
+	return now + (deadline - now) / 2;
 }
 
 /* Everything up to the commit mark. */
@@ -274,13 +297,35 @@ static int prepare(char error[QMP_ERROR_MAX])
 	int rc = takeover_is_one() ? come_up_beside(error) : come_up(error);
 
 	if (!rc && takeover_is_one()) {
-		rc = takeover_wait(error);
+		restore_threads();
+		ramblocks_prepare(vm.cpr_state, fill_until());
+		accept_make_room();
+		warm_program();
+		warm_heap();
+		rc = feed_open(deadline, error);
+		if (!rc)
+			rc = takeover_wait(error);
 		start_clock();
 	}
-	if (rc || take_state(ramblocks_remap, error))
+	if (rc || take_state(takeover_is_one() ? ramblocks_remap_matched : ramblocks_remap, error))
+		return -EIO;
+	rc = takeover_is_one() ? 0 : feed_open(deadline, error);
+	/* What is said to QEMU from here on is what follows its load. */
+	qmp_foresee(&qmp_private, "query-status", NULL);
+	if (!rc && takeover_is_one()) {
+		rc = takeover_stream(error);
+		start_clock();
+	}
+	if (rc || load(error))
 		return -EIO;
 	stdout_is_up();
-	threads_restore(vm.cpr_state, !argv_forbids_affinity(vm.argv), deadline, &warnings);
+	if (!takeover_is_one()) {
+		restore_threads();
+	} else if (takeover_is_sure(deadline)) {
+		snprintf(error, QMP_ERROR_MAX, "the running QEMU did not say that it stands still");
+		return -ETIMEDOUT;
+	}
+	vm_mark(JOURNAL_READY);
 	return 0;
 }
 
@@ -297,6 +342,9 @@ static int connect_guest(char error[QMP_ERROR_MAX])
 {
 	bool fails = fault_at("images");
 	uint64_t until = vm.journal->attempt > 1 ? deadline : qmp_in_ms(IMAGES_MS);
+
+	if (is_to_run())
+		qmp_foresee(&qmp_private, "cont", NULL);
 	int rc = is_to_run() && !images_can_activate() ? 0 : images_activate(deadline, until);
 
 	if (fails)
@@ -304,11 +352,15 @@ static int connect_guest(char error[QMP_ERROR_MAX])
 	if (rc)
 		snprintf(error, QMP_ERROR_MAX,
 			 "the images could not be taken over, another process may have locked one: %s", strerror(-rc));
+	vm_mark(JOURNAL_IMAGES);
 	if (!rc && fault_at("switch")) {
 		snprintf(error, QMP_ERROR_MAX, "the devices' descriptors could not be switched, " FAULT_TEXT);
 		rc = -EIO;
 	}
-	return rc ? rc : switch_devices(error);
+	if (!rc)
+		rc = switch_devices(error);
+	vm_mark(JOURNAL_SWITCHED);
+	return rc;
 }
 
 /*
@@ -387,7 +439,7 @@ static void rehearse(void)
 		rollback_now("the device state did not come: %s", strerror(-rc));
 	*stream = (struct cpr_stream){ .fd = slots_move(fds[0]), .length = message.length, .crc = message.crc };
 	fault_at("view");
-	if (take_state(ramblocks_view, error))
+	if (take_state(ramblocks_view, error) || feed_open(deadline, error) || load(error))
 		rollback_now("%s", error);
 	if (fault_at("scribble"))
 		ramblocks_scribble(deadline);

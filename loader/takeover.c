@@ -17,6 +17,7 @@
 #include "carried.h"
 #include "channel.h"
 #include "child.h"
+#include "clock.h"
 #include "control.h"
 #include "original.h"
 #include "pidfile.h"
@@ -83,6 +84,19 @@ static void use_own_numbers(struct cprstate *state, const struct cprstate *first
 	state->shim[0] = first->shim[0];
 }
 
+/* The process that the guest belongs to ends where the guest does not come back. */
+static int hear(struct channel_message *ret, int ret_fds[CHANNEL_FDS], char error[QMP_ERROR_MAX])
+{
+	const struct cpr_transfer *way = &vm.cpr_state->transfer[0];
+	int rc = channel_receive(channel, ret, ret_fds);
+
+	if (way->how == CPR_TRANSFER_BACK && (rc || ret->gift == CHANNEL_LEAVE))
+		original_end((pid_t)way->vm_pid, !rc);
+	if (rc)
+		snprintf(error, QMP_ERROR_MAX, "the guest did not come: %s", strerror(-rc));
+	return rc;
+}
+
 /**
  * takeover_wait() - say that this QEMU is up, and wait for the guest
  * @error: what went wrong
@@ -104,13 +118,9 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 	}
 	channel = first->stream[0].fd;
 	channel_say(channel, CHANNEL_UP);
-	int rc = channel_receive(channel, &message, fds);
-	if (first->transfer[0].how == CPR_TRANSFER_BACK && (rc || message.gift == CHANNEL_LEAVE))
-		original_end((pid_t)first->transfer[0].vm_pid, !rc);
-	if (rc) {
-		snprintf(error, QMP_ERROR_MAX, "the guest did not come: %s", strerror(-rc));
+	int rc = hear(&message, fds, error);
+	if (rc)
 		return rc;
-	}
 	/* A client has come or gone since: once more, from the start. */
 	if (message.gift == CHANNEL_BEGIN && first->transfer[0].how == CPR_TRANSFER_BACK) {
 		static struct execution same;
@@ -119,29 +129,65 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 		rollback_release_output();
 		original_become(&message, fds, &vm.binary, &same.occupy);
 	}
-	vm_mark(JOURNAL_GIVEN);
-	if (message.gift == CHANNEL_STATE && message.fds == 2)
-		state = accept_given(fds[1], &why);
+	if (message.gift == CHANNEL_STATE && message.fds == 1)
+		state = accept_given(fds[0], &why);
 	const char *differs = state ? shape_differs(first, state) : why;
 	if (!state || differs) {
 		snprintf(error, QMP_ERROR_MAX, "the VM is not what it was any more: %s", differs);
 		return -EINVAL;
 	}
-	real(close)(fds[1]);
+	real(close)(fds[0]);
 	use_own_numbers(state, first);
-	state->stream[0] =
-		(struct cpr_stream){ .fd = slots_move(fds[0]), .length = message.length, .crc = message.crc };
 	note_moved_on(state);
 	rc = telnets_adopt(state);
 	vm.cpr_state = state;
 	guard_take_over();
+	vm_mark(JOURNAL_TAKEN);
 	return rc;
+}
+
+/**
+ * takeover_stream() - wait for the devices' state
+ * @error: what went wrong
+ *
+ * The other process has begun to save it. vm.cpr_state names it then.
+ *
+ * Return: 0 or a negative errno.
+ */
+int takeover_stream(char error[QMP_ERROR_MAX])
+{
+	struct channel_message message;
+	int fds[CHANNEL_FDS], rc = hear(&message, fds, error);
+
+	if (rc)
+		return rc;
+	vm_mark(JOURNAL_GIVEN);
+	if (message.gift != CHANNEL_STREAM || message.fds != 1) {
+		snprintf(error, QMP_ERROR_MAX, "no device state came");
+		return -EBADMSG;
+	}
+	vm.cpr_state->stream[0] =
+		(struct cpr_stream){ .fd = slots_move(fds[0]), .length = message.length, .crc = message.crc };
+	return 0;
 }
 
 /** takeover_is_standin() - is the guest to go back? */
 bool takeover_is_standin(void)
 {
 	return takeover_is_one() && vm.cpr_state->transfer[0].how == CPR_TRANSFER_STANDIN;
+}
+
+/**
+ * takeover_is_sure() - wait until the other process has found that it stood still as it should when it gave the guest away
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * One that has ended has nothing that is better: the guest goes on here.
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int takeover_is_sure(uint64_t deadline_ns)
+{
+	return channel_hears(channel, CHANNEL_CHECKED, deadline_ns) || clock_now() < deadline_ns ? 0 : -ETIMEDOUT;
 }
 
 /** takeover_done() - the guest runs here: the other process leaves, or waits to get it back */

@@ -35,6 +35,7 @@
 #include "ramblocks.h"
 #include "rollback.h"
 #include "vm.h"
+#include "warm.h"
 
 #define TIDY_MS 30000
 
@@ -147,6 +148,7 @@ void tidy_up(struct reasons *warnings)
 	rollback_release_output();
 	qmp_call_on_main(restore_signals, NULL, deadline);
 	guard_set_role(SHIM_VMM);
+	warm_end();
 	/* With late-block-activate on, an ordinary migration to this VM would leave its images alone. */
 	migparams_for_load(false, deadline, error);
 	migparams_restore(vm.cpr_state->vm[0].capabilities, vm.cpr_state->vm[0].parameters, deadline, warnings);

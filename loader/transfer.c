@@ -275,22 +275,67 @@ static void leave(const struct transfer *t, const struct handover *h)
 	real(_exit)(0);
 }
 
+/* While the devices save theirs; the successor makes ready for them meanwhile. */
+static int give_state(const struct transfer *t, struct freeze *f, const struct plan *plan, struct handover *h,
+		      uint64_t deadline_ns, struct reasons *reasons)
+{
+	int rc = freeze_save_begin(f, deadline_ns, reasons);
+
+	if (rc)
+		return rc;
+	rc = freeze_collect(f, reasons);
+	if (!rc)
+		rc = handover_write(h, f, plan, reasons);
+	if (!rc) {
+		rc = channel_give_state(t->channel, h->state_fd);
+		if (rc)
+			reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be handed over: %s",
+				    strerror(-rc));
+	}
+	/* Whatever has become of it: QEMU is at it. */
+	int end = freeze_save_end(f, deadline_ns, reasons);
+	return rc ? rc : end;
+}
+
+static int give_stream(const struct transfer *t, struct freeze *f, struct handover *h, struct reasons *reasons)
+{
+	int rc = freeze_collect_late(f, reasons);
+
+	if (rc)
+		return rc;
+	rc = handover_stream(h, f->state_fd, &h->stream);
+	vm_mark(JOURNAL_WRITTEN);
+	if (!rc)
+		rc = fault_at("give") ? -EIO : channel_give_stream(t->channel, &h->stream);
+	if (rc)
+		reasons_add(reasons, BLOCKER_STATE_WRITE, "the devices' state could not be handed over: %s",
+			    strerror(-rc));
+	return rc;
+}
+
 /**
  * transfer_give() - give the guest to the successor
- * @t:	     after transfer_check()
- * @h:	     after handover_write()
- * @reasons: why it is still ours
+ * @t:		 after transfer_check()
+ * @f:		 after freeze_stop()
+ * @plan:	 the plan
+ * @h:		 after handover_make_room()
+ * @deadline_ns: CLOCK_MONOTONIC, for this program's part
+ * @reasons:	 why it is still ours
  *
  * Does not return where the guest goes on there: this process ends.
  */
-void transfer_give(struct transfer *t, const struct handover *h, struct reasons *reasons)
+void transfer_give(struct transfer *t, struct freeze *f, const struct plan *plan, struct handover *h,
+		   uint64_t deadline_ns, struct reasons *reasons)
 {
-	int rc = fault_at("give") ? -EIO : channel_offer(t->channel, &h->stream, h->state_fd);
-
-	if (rc) {
-		reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be handed over: %s", strerror(-rc));
+	if (give_state(t, f, plan, h, deadline_ns, reasons) || give_stream(t, f, h, reasons))
 		return;
-	}
+	/* The successor loads the state, and takes nothing else before it hears of this. */
+	int rc = fault_at("sure") ? -EIO : 0;
+	if (rc)
+		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest did not stay stopped, " FAULT_TEXT);
+	if ((rc || freeze_check(f, deadline_ns, reasons)) && is_ours_again())
+		return;
+	channel_say(t->channel, CHANNEL_CHECKED);
 	if (channel_hears(t->channel, CHANNEL_RUNS, qmp_in_ms(h->timeout_s * 1000 + GRACE_MS)))
 		leave(t, h);
 	if (!is_ours_again()) {

@@ -34,7 +34,8 @@ int transfer_begin(struct transfer *t, const struct handover *of, const struct f
 		   struct reasons *reasons);
 int transfer_check(const struct transfer *t, const struct freeze *f, const struct handover *of, const struct plan *plan,
 		   const char **ret_why);
-void transfer_give(struct transfer *t, const struct handover *h, struct reasons *reasons);
+void transfer_give(struct transfer *t, struct freeze *f, const struct plan *plan, struct handover *h,
+		   uint64_t deadline_ns, struct reasons *reasons);
 void transfer_again(struct transfer *t, struct handover *of);
 void transfer_end(struct transfer *t);
 

@@ -49,8 +49,11 @@ uint64_t vm_start_time(void)
 /** vm_boot_id() - what tells this boot of the kernel from any other; "" where it is not known */
 void vm_boot_id(char *ret, size_t size)
 {
-	vm_read_file("/proc/sys/kernel/random/boot_id", ret, size);
-	ret[strcspn(ret, "\n")] = '\0';
+	static char known[64];
+
+	if (!known[0])
+		vm_read_file("/proc/sys/kernel/random/boot_id", known, sizeof(known));
+	snprintf(ret, size, "%.*s", (int)strcspn(known, "\n"), known);
 }
 
 /**

@@ -95,6 +95,15 @@ SHIM_HOOK int mlockall(int flags)
 	return real(mlockall)(flags);
 }
 
+/*
+ * QEMU's RCU thread calls this whenever it has nothing to do any more (util/rcu.c:call_rcu_thread), while the guest stands
+ * still too: what it gives back the load of the devices' state needs at once, and it waits for malloc()'s lock meanwhile.
+ */
+SHIM_HOOK int malloc_trim(size_t pad)
+{
+	return guard_role() == SHIM_SUCCESSOR ? 0 : real(malloc_trim)(pad);
+}
+
 SHIM_HOOK int memfd_create(const char *name, unsigned int flags)
 {
 	int fd = real(memfd_create)(name, flags);

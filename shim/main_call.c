@@ -3,50 +3,122 @@
 #include "main_call.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
-/* Under a directory that cannot exist, in case the hook is not there to catch it. */
-static char name[64];
-static _Atomic(main_call_fn) function;
+#include "real.h"
+
+static _Atomic(main_call_fn *) function;
 static void *argument;
-static bool done;
+static sem_t done;
+/* A call that was given up has begun, and has not returned: the main thread hangs, or takes its time. */
+static bool late;
+
+/* QEMU's (include/block/aio.h), the same since 6.0. */
+static void *(*context)(void);
+static void (*schedule)(void *ctx, main_call_fn *cb, void *opaque, const char *name);
+
+static void run(void)
+{
+	main_call_fn *fn = atomic_exchange(&function, NULL);
+
+	if (!fn)
+		return;
+	fn(argument);
+	sem_post(&done);
+}
+
+static void run_bottom_half(void *opaque)
+{
+	(void)opaque;
+	run();
+}
+
+/*
+ * The context of what comes in from outside: the loops in which QEMU waits for a disk do not serve it. QMP's commands are
+ * carried out there too (qapi/qmp-dispatch.c).
+ */
+static bool has_bottom_halves(void)
+{
+	static bool looked;
+
+	if (!looked) {
+		sem_init(&done, 0, 0);
+		context = (void *(*)(void))real_symbol("iohandler_get_aio_context");
+		schedule = (void (*)(void *, main_call_fn *, void *, const char *))real_symbol(
+			"aio_bh_schedule_oneshot_full");
+	}
+	looked = true;
+	return context && schedule;
+}
+
+static int wait_until(uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / 1000000000),
+				  .tv_nsec = (long)(deadline_ns % 1000000000) };
+
+	while (sem_clockwait(&done, CLOCK_MONOTONIC, &until))
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
 
 /**
- * main_call_prepare() - say what is to be called next
+ * main_call_begin() - have a function called
  * @fn:	    the function; must return quickly and not wait for the service thread
- * @opaque: passed to it
+ * @opaque: passed to it; static, as it may yet be used after main_call_end() has given up
  *
  * One call at a time, by the service thread.
  *
- * Return: the file name to give to pmemsave, valid until the next call.
+ * Return: false where pmemsave must be given main_call_name() for that.
  */
-const char *main_call_prepare(main_call_fn fn, void *opaque)
+bool main_call_begin(main_call_fn *fn, void *opaque)
 {
+	bool posted = has_bottom_halves();
+
+	late = late && sem_trywait(&done);
+	if (late)
+		return true;
+	argument = opaque;
+	atomic_store(&function, fn);
+	if (posted)
+		schedule(context(), run_bottom_half, NULL, "cprshim");
+	return posted;
+}
+
+/**
+ * main_call_end() - wait until it has been called
+ * @deadline_ns: CLOCK_MONOTONIC; after it the function is not begun any more
+ *
+ * Return: 0, or -EIO where it was not called, or has not returned.
+ */
+int main_call_end(uint64_t deadline_ns)
+{
+	if (late)
+		return -EIO;
+	if (!wait_until(deadline_ns))
+		return 0;
+	late = !atomic_exchange(&function, NULL);
+	return -EIO;
+}
+
+/** main_call_name() - the file name that only we know, constant; by the service thread */
+const char *main_call_name(void)
+{
+	/* Under a directory that cannot exist, in case the hook is not there to catch it. */
+	static char name[64];
 	uint64_t secret = 0;
 
+	if (name[0])
+		return name;
 	if (getrandom(&secret, sizeof(secret), 0) < 0)
-		secret = (uintptr_t)opaque;
-	argument = opaque;
-	done = false;
+		secret = (uintptr_t)&secret;
 	snprintf(name, sizeof(name), "/proc/cprshim/%016llx", (unsigned long long)secret);
-	atomic_store(&function, fn);
 	return name;
-}
-
-/** main_call_done() - has the function been called? */
-bool main_call_done(void)
-{
-	return __atomic_load_n(&done, __ATOMIC_ACQUIRE);
-}
-
-/** main_call_cancel() - the function is not to be called any more, should QEMU come to it yet */
-void main_call_cancel(void)
-{
-	atomic_store(&function, NULL);
 }
 
 /**
@@ -57,15 +129,9 @@ void main_call_cancel(void)
  */
 bool main_call_intercept(const char *path)
 {
-	if (!atomic_load(&function) || strcmp(path, name))
+	if (!atomic_load(&function) || strcmp(path, main_call_name()))
 		return false;
-	main_call_fn fn = atomic_exchange(&function, NULL);
-
-	errno = ENOENT;
-	if (!fn)
-		return true;
-	fn(argument);
-	__atomic_store_n(&done, true, __ATOMIC_RELEASE);
+	run();
 	errno = ENOENT;
 	return true;
 }

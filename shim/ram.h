@@ -60,6 +60,7 @@ bool ram_advise(void *addr, size_t size, int advice, int *ret_rc);
 bool ram_overlaps(const void *addr, size_t size);
 size_t ram_list(struct ram_map *ret, size_t max);
 bool ram_holds(int fd);
+void ram_prepare(uintptr_t addr, size_t size, int fd, uint64_t offset);
 int ram_rebind(uintptr_t addr, size_t size, int fd, uint64_t offset);
 int ram_settle(void);
 bool ram_defer_lock(int flags);

@@ -205,9 +205,31 @@ static int decode_header(struct codec_reader *r, size_t len, uint32_t *ret_recor
 	return 0;
 }
 
+/* Most of it is room for more records than there are: whatever is there stays. The first ones are zero where there is none. */
+static void clear(struct cprstate *state)
+{
+#define RECORD(number, name, max)                           \
+	memset(&state->name[0], 0, sizeof(state->name[0])); \
+	state->name##_count = 0;
+#define U32(field)
+#define I32(field)
+#define U64(field)
+#define STR(field)
+#define BYTES(field)
+#define END(name)
+#include "records.def"
+#undef RECORD
+#undef U32
+#undef I32
+#undef U64
+#undef STR
+#undef BYTES
+#undef END
+}
+
 /**
  * cprstate_decode() - check and decode a state
- * @ret:     the records; strings and bytes in it point into @buf
+ * @ret:     the records, need not be zeroed; strings and bytes in it point into @buf
  * @buf:     the state's bytes
  * @len:     how many
  * @ret_why: on failure: what is wrong with it, a constant half sentence about "it"
@@ -221,7 +243,7 @@ int cprstate_decode(struct cprstate *ret, const uint8_t *buf, size_t len, const 
 	uint32_t records, n = 0;
 	int rc = decode_header(&r, len, &records, ret_why);
 
-	memset(ret, 0, sizeof(*ret));
+	clear(ret);
 	for (; !rc && r.at < r.size; n++)
 		rc = decode_record(ret, &r, ret_why);
 	if (rc)

@@ -20,13 +20,19 @@ enum journal_moment {
 	JOURNAL_STOPPING, /* "stop" is sent: the guest may have run its last instruction */
 	JOURNAL_STOPPED,
 	JOURNAL_SAVED,
+	JOURNAL_WRITTEN, /* the CPR state is complete */
 	JOURNAL_EXEC,	 /* right before execveat() */
 	JOURNAL_STARTED, /* the successor's entry, before main() */
 	JOURNAL_UP,	 /* the successor's monitor has answered */
-	JOURNAL_GIVEN,	 /* a successor beside the VM has the state */
+	JOURNAL_TAKEN,	 /* a successor beside the VM has the CPR state */
 	JOURNAL_REMAPPED,
+	JOURNAL_CONNECTED, /* every client has been accepted */
+	JOURNAL_GIVEN,	   /* a successor beside the VM has the devices' state */
 	JOURNAL_LOADED,
-	JOURNAL_RUNNING, /* "cont" has been answered */
+	JOURNAL_READY,	  /* it stands still as it should, threads and ring buffers are as they were */
+	JOURNAL_IMAGES,	  /* the images are its own */
+	JOURNAL_SWITCHED, /* so are the devices' descriptors */
+	JOURNAL_RUNNING,  /* "cont" has been answered */
 	JOURNAL_MOMENTS
 };
 

@@ -51,6 +51,13 @@ static bool same_pin(const struct cpr_pin *a, const struct cpr_pin *b)
 	return a->kind == b->kind && !strcmp(a->path, b->path);
 }
 
+static bool same_thread(const struct cpr_thread *a, const struct cpr_thread *b)
+{
+	return a->role == b->role && a->index == b->index && !strcmp(a->name, b->name) &&
+	       same_bytes(a->affinity, b->affinity) && a->policy == b->policy && a->priority == b->priority &&
+	       a->nice == b->nice && !strcmp(a->cgroup, b->cgroup);
+}
+
 #define COMPARE(name, what)                                 \
 	if (a->name##_count != b->name##_count)             \
 		return what;                                \
@@ -76,5 +83,6 @@ const char *shape_differs(const struct cprstate *a, const struct cprstate *b)
 	COMPARE(fdname, "what was passed in to its monitors")
 	COMPARE(change, "its devices or settings")
 	COMPARE(pin, "its files")
+	COMPARE(thread, "its threads")
 	return NULL;
 }

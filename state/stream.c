@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "codec.h"
@@ -60,17 +61,27 @@ int stream_check_saved(const uint8_t *saved, size_t len)
 	return 0;
 }
 
-/* The instance of a section of this name that begins here, or NULL. All sections but the first follow a footer. */
-static uint8_t *find_instance(uint8_t *saved, size_t len, size_t at, const char *name)
+/* Is a section's name of @n bytes, after its length, at @at? All sections but the first follow a footer. */
+static bool is_section(const uint8_t *saved, size_t len, size_t at, size_t n)
 {
-	size_t n = strlen(name), instance = at + 6 + n;
+	size_t begin = at - 5;
 
-	if (instance + 8 > len || saved[at] != SECTION_FULL || saved[at + 5] != n ||
-	    memcmp(saved + at + 6, name, n) != 0)
-		return NULL;
-	if (at != STREAM_HEADER && (at < STREAM_HEADER + FOOTER_BYTES || saved[at - FOOTER_BYTES] != SECTION_FOOTER))
-		return NULL;
-	return saved + instance;
+	return at >= STREAM_HEADER + 5 && at + 1 + n + 8 <= len && saved[begin] == SECTION_FULL &&
+	       (begin == STREAM_HEADER ||
+		(begin >= STREAM_HEADER + FOOTER_BYTES && saved[begin - FOOTER_BYTES] == SECTION_FOOTER));
+}
+
+/* The instance of the next section of this name, which is given with its length before it, or NULL; from @at on. */
+static uint8_t *next_instance(uint8_t *saved, size_t len, size_t *at, const char *name, size_t n)
+{
+	uint8_t *found;
+
+	while ((found = *at < len ? memmem(saved + *at, len - *at, name, n + 1) : NULL)) {
+		*at = (size_t)(found - saved) + 1;
+		if (is_section(saved, len, *at - 1, n))
+			return found + 1 + n;
+	}
+	return NULL;
 }
 
 /**
@@ -87,19 +98,18 @@ static uint8_t *find_instance(uint8_t *saved, size_t len, size_t at, const char 
  */
 size_t stream_renumber(uint8_t *saved, size_t len, const char *name)
 {
+	char wanted[256];
+	size_t n = strlen(name), at = 0;
 	uint32_t count = 0;
 	bool numbered = false;
+	uint8_t *instance;
 
-	for (size_t at = STREAM_HEADER; at < len; at++) {
-		uint8_t *instance = find_instance(saved, len, at, name);
-
-		numbered |= instance && get_be32(instance);
-	}
-	for (size_t at = STREAM_HEADER; numbered && at < len; at++) {
-		uint8_t *instance = find_instance(saved, len, at, name);
-
-		if (!instance)
-			continue;
+	if (snprintf(wanted, sizeof(wanted), "%c%s", (int)n, name) >= (int)sizeof(wanted))
+		return 0;
+	while ((instance = next_instance(saved, len, &at, wanted, n)))
+		numbered |= get_be32(instance) != 0;
+	at = numbered ? 0 : len;
+	while ((instance = next_instance(saved, len, &at, wanted, n))) {
 		for (int byte = 0; byte < 4; byte++)
 			instance[byte] = (uint8_t)(count >> (24 - 8 * byte));
 		count++;

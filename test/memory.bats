@@ -260,6 +260,19 @@ is_huge() { [ "$(ram_status huge)" -ge "$1" ]; }
 	[ "$(stat -Lc %b "/proc/$VM_PID/fd/$(ram_status fd)")" = $(((MIB - 64) * 2048 - 8)) ]
 }
 
+@test "what comes up beside the guest has the memory's page tables filled before, holes are left alone" {
+	boot -M "$MACHINE" -mem-prealloc
+	fallocate -p -o 64M -l 64M "/proc/$VM_PID/fd/$(ram_status fd)"
+	# It stays paused there: nobody but the new QEMU has touched anything.
+	update_by_ctl --method transfer --paused --binary "$QEMU_NEW"
+	VM_PID=$(jq .pid <<<"$UPDATE_RESULT")
+	STARTED+=("$VM_PID")
+	[ "$(maps_of memfd:cprshim-ram Rss)" = "$(((MIB - 64) * 1024)) kB" ]
+	[ "$(stat -Lc %b "/proc/$VM_PID/fd/$(ram_status fd)")" = $(((MIB - 64) * 2048)) ]
+	vm_ctl cont
+	guest_alive
+}
+
 @test "CPRSHIM_HUGEPAGES=off: no huge pages" {
 	with_small_shared_pages
 	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=off)

@@ -106,7 +106,7 @@ opened() {
 		update_vm "$i"
 		jq -e '.closed == []' <<<"$UPDATE_RESULT"
 		# One each, and neither under the number of the VM's.
-		[[ "$(opened /dev/zero) $(opened /dev/full)" =~ ^[4-9]\ [4-9]$ ]]
+		[[ "$(opened /dev/zero) $(opened /dev/full)" =~ ^([4-9]|[1-9][0-9]+)\ ([4-9]|[1-9][0-9]+)$ ]]
 		[[ "$(readlink "/proc/$VM_PID/fd/3")" == socket:* ]]
 		guest_alive
 		qmp_goes_on

@@ -130,6 +130,7 @@ stays() {
 	stays relay-freeze:fail 'could not be held'
 	stays relay-save:fail 'could not be saved'
 	stays relay-give:fail 'could not be handed over'
+	stays relay-sure:fail 'did not stay stopped'
 	stays relay-load:kill 'was killed'
 	stays relay-images:fail 'images could not be taken over'
 	stays relay-switch:exit 'called exit\(3\)'

@@ -70,6 +70,9 @@ GIVEN_UP='was killed, or did not run the guest in time'
 	row init:abort 'called abort' refused
 	row init:hang 'did not come up' refused
 	row ram:fail 'has no RAM block' refused
+	row listen:exit 'called exit\(3\)' refused
+	row listen:hang 'did not answer' refused
+	row listen:stuck 'did not come up' refused
 	row freeze:fail 'inputs could not be held' refused
 	finish
 }
@@ -80,9 +83,7 @@ GIVEN_UP='was killed, or did not run the guest in time'
 	row save:fail 'could not be saved: as asked for'
 	row handover:fail 'state could not be written'
 	row give:fail 'could not be handed over'
-	row listen:exit 'called exit\(3\)'
-	row listen:hang 'did not answer'
-	row listen:stuck "$GIVEN_UP"
+	row sure:fail 'did not stay stopped, as asked for'
 	row load:fail 'called exit\(1\)|was not loaded'
 	row load:segv 'signal 11'
 	row load:kill "$GIVEN_UP"
@@ -223,19 +224,24 @@ successor() { children | tr ' ' '\n' | head -n 1; }
 	end_process "$QMP_PID"
 	rm -f "$VM_DIR/run"/* "$FAULTS.give" "$VM_DIR/pid" "$VM_DIR"/*.sock
 
-	use_qemu old
-	held_guest
-	hold_update load
-	beside=$(successor)
-	before=$VM_PID
-	kill -KILL "$before"
-	let_go load
-	outcome_is updated
-	goes_on_as "$(jq .pid <<<"$UPDATE_RESULT")"
-	[ "$VM_PID" = "$beside" ]
-	guest_alive
-	stop_serial_client
-	stop_qmp_client
+	local stage
+	for stage in sure load; do
+		use_qemu old
+		held_guest
+		hold_update $stage
+		beside=$(successor)
+		before=$VM_PID
+		kill -KILL "$before"
+		let_go $stage
+		outcome_is updated
+		goes_on_as "$(jq .pid <<<"$UPDATE_RESULT")"
+		[ "$VM_PID" = "$beside" ]
+		guest_alive
+		stop_serial_client
+		stop_qmp_client
+		end_process "$VM_PID"
+		rm -f "$VM_DIR/pid" "$VM_DIR"/*.sock
+	done
 }
 
 @test "SIGTERM, and a guest that is told to quit, while the new QEMU waits: both end" {

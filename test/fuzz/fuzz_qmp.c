@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "loader/changes.h"
+#include "loader/ending.h"
 #include "loader/qmp.h"
 #include "loader/wire.h"
 #include "shim/main_call.h"
@@ -27,18 +28,28 @@ void changes_event(const char *event, const char *device)
 	demand(event && (!device || strlen(device) < 65536));
 }
 
-const char *main_call_prepare(void (*fn)(void *opaque), void *opaque)
+bool main_call_begin(main_call_fn *fn, void *opaque)
 {
 	(void)fn, (void)opaque;
-	return "";
-}
-
-bool main_call_done(void)
-{
 	return false;
 }
 
-void main_call_cancel(void)
+int main_call_end(uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+	return 0;
+}
+
+const char *main_call_name(void)
+{
+	return "";
+}
+
+void ending_hold(void)
+{
+}
+
+void ending_release(void)
 {
 }
 
@@ -57,6 +68,8 @@ static void ask(const uint8_t *data, size_t size)
 	demand(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	demand(send(pair[1], data, size, 0) == (ssize_t)size && !shutdown(pair[1], SHUT_WR));
 	qmp_private = (struct qmp){ .fd = pair[0] };
+	qmp_foresee(&qmp_private, "query-status", NULL);
+	qmp_foresee(&qmp_private, "cont", NULL);
 	json_t *answer = qmp_command(&qmp_private, "query-status", NULL, qmp_in_ms(5000), error);
 	demand(answer || memchr(error, '\0', sizeof(error)));
 	json_decref(answer);

@@ -12,7 +12,8 @@
  * Commands, a line each: status (one line STATUS ...), flush (FLUSHED after a sync), warnings (KERNEL <line> for each
  * warning or error in the kernel's log, then WARNINGS <n>), touch (USED ok after 128 MiB more were written, read back
  * and freed), run <command> (RAN <status>: busybox's sh), tpm <hex> (TPM <hex>: the answer of /dev/tpm0 to a command),
- * queues (QUEUES <in use> of <how many the network card has>), poweroff.
+ * queues (QUEUES <in use> of <how many the network card has>), stream (STREAMING: each millisecond a count is written to the
+ * first sector of /dev/vdb, and its lowest byte to /dev/ttyS1), write <mib> (WROTE <ms>: so much to /dev/vdb), poweroff.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
@@ -286,6 +287,74 @@ static void *echo_datagrams(void *unused)
 	return NULL;
 }
 
+static void *stream_to_disk(void *fd)
+{
+	uint64_t *sector = aligned_alloc(RECORD_SIZE, RECORD_SIZE);
+
+	if (!sector)
+		return NULL;
+	memset(sector, 0, RECORD_SIZE);
+	while (pwrite(*(int *)fd, sector, RECORD_SIZE, 0) == RECORD_SIZE) {
+		sector[0]++;
+		pause_ms(1);
+	}
+	say("STREAM BAD %s", strerror(errno));
+	return NULL;
+}
+
+static void *stream_to_serial(void *fd)
+{
+	uint8_t byte = 0;
+
+	while (write(*(int *)fd, &byte, 1) == 1) {
+		byte++;
+		pause_ms(1);
+	}
+	say("STREAM BAD %s", strerror(errno));
+	return NULL;
+}
+
+/* For those who watch from outside how long the guest stands still. */
+static void stream(void)
+{
+	static int disk, serial;
+	struct termios raw;
+	pthread_t thread;
+
+	disk = open("/dev/vdb", O_RDWR | O_DIRECT);
+	serial = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
+	if (disk < 0 || serial < 0 || tcgetattr(serial, &raw)) {
+		say("STREAM BAD %s", strerror(errno));
+		return;
+	}
+	cfmakeraw(&raw);
+	cfsetspeed(&raw, B115200);
+	tcsetattr(serial, TCSANOW, &raw);
+	pthread_create(&thread, NULL, stream_to_disk, &disk);
+	pthread_create(&thread, NULL, stream_to_serial, &serial);
+	say("STREAMING");
+}
+
+static void write_disk(size_t mib)
+{
+	char *chunk = aligned_alloc(RECORD_SIZE, CHUNK);
+	int fd = open("/dev/vdb", O_RDWR | O_DIRECT);
+	uint64_t size = 0;
+	double began = uptime();
+
+	if (!chunk || fd < 0 || ioctl(fd, BLKGETSIZE64, &size) || size < CHUNK) {
+		say("WROTE BAD %s", strerror(errno));
+		return;
+	}
+	memset(chunk, 1, CHUNK);
+	for (size_t i = 0; i < mib; i++)
+		if (pwrite(fd, chunk, CHUNK, (off_t)(i % (size / CHUNK) * CHUNK)) != CHUNK)
+			say("WROTE BAD %s", strerror(errno));
+	close(fd);
+	free(chunk);
+	say("WROTE %.0f", (uptime() - began) * 1000);
+}
+
 /* A line of the kernel's log begins with its priority in brackets, of which the lower three bits are the level. */
 static void tell_warnings(void)
 {
@@ -371,6 +440,8 @@ static void command(const char *line)
 		use_memory();
 	} else if (!strcmp(line, "queues")) {
 		tell_queues();
+	} else if (!strcmp(line, "stream")) {
+		stream();
 	} else if (!strcmp(line, "warnings")) {
 		tell_warnings();
 	} else if (!strcmp(line, "flush")) {
@@ -378,6 +449,8 @@ static void command(const char *line)
 		say("FLUSHED");
 	} else if (!strncmp(line, "run ", 4)) {
 		run(line + 4);
+	} else if (!strncmp(line, "write ", 6)) {
+		write_disk(strtoul(line + 6, NULL, 10));
 	} else if (!strncmp(line, "tpm ", 4)) {
 		ask_tpm(line + 4);
 	} else if (!strcmp(line, "poweroff")) {

@@ -177,8 +177,10 @@ static void fix_checksum(uint8_t *bytes, size_t len)
 	put_le(bytes + AT_CRC, codec_crc32c(crc, bytes + AT_CRC + 4, len - AT_CRC - 4), 4);
 }
 
+/* Whatever lay there before. */
 static int decode(size_t len)
 {
+	memset(state, 0xa5, sizeof(*state));
 	return cprstate_decode(state, buf, len, &why);
 }
 
@@ -232,6 +234,7 @@ static void test_limits(void)
 	counts[TYPE_binary] = 2;
 	len = write_counts(counts);
 	ok(len && decode(len) == 0 && !state->arg_count, "these are all that it needs");
+	ok(!state->transfer_count && !state->transfer[0].vm_pid && !state->arg[0].text, "what is not there is zero");
 }
 
 static void test_writer(void)

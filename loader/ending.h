@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ending.h - no command reaches a QEMU that has begun to exit.
+ *
+ * Its monitors' thread still reads commands when the dispatcher that carries them out has ended
+ * (monitor/monitor.c:monitor_cleanup): then it crashes (10.0), or waits for ever (7.2). QEMU says SHUTDOWN to its monitors,
+ * and tells its shutdown notifiers, before that.
+ */
+#ifndef CPRSHIM_LOADER_ENDING_H
+#define CPRSHIM_LOADER_ENDING_H
+
+void ending_watch(int monitor);
+void ending_hold(void);
+void ending_release(void);
+
+#endif
