@@ -203,7 +203,7 @@ struct attempt *attempt_begin(const struct update_request *request)
 	if (!a)
 		return NULL;
 	a->request = request;
-	a->freeze.state_fd = -1;
+	a->freeze = (struct freeze)FREEZE_INIT;
 	a->measured = (struct measured)MEASURED_NOTHING;
 	handover_begin(&a->h, request->timeout_s ? request->timeout_s : settings.timeout_s);
 	a->h.hold = request->hold;

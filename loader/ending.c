@@ -4,6 +4,7 @@
 
 #include <linux/sockios.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -12,7 +13,7 @@
 #include "../shim/real.h"
 #include "clock.h"
 
-/* A monitor that is suspended does not read on; QEMU exits all the same. */
+/* A monitor that is suspended does not read on, and a client may never cease to send; QEMU exits all the same. */
 #define READ_MS 100
 #define LOOK_US 50
 
@@ -25,7 +26,14 @@ struct notifier {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int monitor = -1;
 
-/* On the main thread, after the event. What was sent before is read, and what is sent from now on knows of the event. */
+/* QEMU's (include/block/aio.h), the same since 6.0 */
+static void *(*commands)(void); /* the context in which they are carried out */
+static bool (*serve)(void *context, bool wait);
+
+/*
+ * On the main thread, after the event. What was sent before is read and carried out, whoever sent it, and what is sent from
+ * now on knows of the event.
+ */
 static void on_shutdown(struct notifier *notifier, void *data)
 {
 	uint64_t until = clock_now() + (uint64_t)READ_MS * 1000000;
@@ -37,6 +45,8 @@ static void on_shutdown(struct notifier *notifier, void *data)
 		return;
 	while (!real(ioctl)(monitor, SIOCOUTQ, &unread) && unread && clock_now() < until)
 		usleep(LOOK_US);
+	while (commands && serve && serve(commands(), false) && clock_now() < until)
+		;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -51,6 +61,8 @@ void ending_watch(int socket)
 	static struct notifier ours = { .notify = on_shutdown };
 	void (*add)(struct notifier *) = (void (*)(struct notifier *))real_symbol("qemu_register_shutdown_notifier");
 
+	commands = (void *(*)(void))real_symbol("iohandler_get_aio_context");
+	serve = (bool (*)(void *, bool))real_symbol("aio_poll");
 	if (add && monitor < 0)
 		add(&ours);
 	monitor = socket;

@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* freeze.c - stop the guest and save its devices; see freeze.h. */
+/* freeze.c - nobody but us moves the guest; see freeze.h. */
 #include "freeze.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../shim/log.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
-#include "clock.h"
-#include "fault.h"
-#include "images.h"
-#include "interrupts.h"
 #include "qmp.h"
-#include "ringbufs.h"
 #include "vm.h"
 #include "wire.h"
 
@@ -164,216 +156,12 @@ int freeze_inputs(struct freeze *f, const struct plan *plan, uint64_t deadline_n
 	return barrier(BARRIERS, deadline_ns);
 }
 
-static int expect_paused(uint64_t deadline, struct reasons *reasons)
-{
-	char error[QMP_ERROR_MAX];
-	json_t *answer = qmp_command(&qmp_private, "query-status", NULL, deadline, error);
-	const char *status = json_string_value(json_object_get(answer, "status"));
-	bool paused = status && !strcmp(status, "paused") && !qmp_private.resumed && !qmp_private.reset;
-
-	if (!paused)
-		reasons_add(reasons, BLOCKER_STOP_FAILED,
-			    "the guest did not stay stopped (%s): something else started or reset it",
-			    status ? status : error);
-	json_decref(answer);
-	return paused ? 0 : -EBUSY;
-}
-
-/* "live": whoever asks has another QEMU take the images over (migration/savevm.c:qmp_xen_save_devices_state). */
-static json_t *save_arguments(const struct freeze *f)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->state_fd);
-	return json_pack("{s:s, s:b}", "filename", path, "live", !f->keeps_images);
-}
-
-/**
- * freeze_foresee() - what can be done for freeze_stop() and freeze_save() while the guest runs
- * @f:	     after freeze_inputs()
- * @running: the guest runs
- *
- * Other commands than theirs are not to be given before them.
- *
- * Return: 0 or a negative errno.
- */
-int freeze_foresee(struct freeze *f, bool running)
-{
-	f->state_fd = slots_memfd("cprshim-devices");
-	if (f->state_fd < 0)
-		return f->state_fd;
-	if (running)
-		qmp_foresee(&qmp_private, "stop", NULL);
-	qmp_foresee(&qmp_private, "xen-save-devices-state", save_arguments(f));
-	qmp_foresee(&qmp_private, "query-status", NULL);
-	if (!f->keeps_images)
-		images_foresee_check();
-	return 0;
-}
-
-/*
- * QEMU opens an image again by its name when its permissions change (block/file-posix.c:raw_reconfigure_getfd), as they
- * do when it is let go of; after -daemonize a relative name does not lead there from /.
- */
-static void to_first_directory(bool there)
-{
-	if (vm.daemonized && (there ? fchdir(vm.cwd_fd) : chdir("/")))
-		log_warn("the working directory could not be changed: %s", strerror(errno));
-}
-
-/* For QEMU, to write its devices' state, and to let go of its images, unless it is to keep them. */
-static struct qmp_call *save_call(struct freeze *f)
-{
-	f->saved = !f->keeps_images;
-	if (f->saved)
-		to_first_directory(true);
-	f->save = (struct qmp_call){ .name = "xen-save-devices-state", .arguments = save_arguments(f) };
-	return &f->save;
-}
-
-/**
- * freeze_save_begin() - have QEMU write its devices' state, and let go of its images, unless it is to keep them
- * @f:		 after freeze_stop(), which may have begun that
- * @deadline_ns: CLOCK_MONOTONIC
- * @reasons:	 what went wrong
- *
- * freeze_save_end() or freeze_undo() follows, and QEMU is told nothing else before it.
- *
- * Return: 0 or a negative errno.
- */
-int freeze_save_begin(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
-{
-	char error[QMP_ERROR_MAX];
-
-	if (f->saving)
-		return 0;
-	int rc = qmp_begin(&qmp_private, save_call(f), 1, deadline_ns, error);
-	if (rc)
-		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
-	f->saving = !rc;
-	return rc;
-}
-
-static int end_save(struct freeze *f, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
-{
-	json_t *answer = qmp_end(&qmp_private, &f->save, deadline_ns, error);
-
-	f->saving = false;
-	/* A save that goes on after its deadline opens this number with O_TRUNC: nothing else may ever stand there. */
-	if (!answer && qmp_private.unanswered)
-		f->state_fd = -1;
-	json_decref(answer);
-	return answer ? 0 : -EIO;
-}
-
-/**
- * freeze_save_end() - wait until it has been written
- * @f:		 after freeze_save_begin()
- * @deadline_ns: CLOCK_MONOTONIC
- * @reasons:	 what went wrong
- *
- * Return: 0 or a negative errno.
- */
-int freeze_save_end(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
-{
-	char error[QMP_ERROR_MAX] = FAULT_TEXT;
-	int rc = end_save(f, deadline_ns, error);
-
-	if (!rc) {
-		vm_mark(JOURNAL_SAVED);
-		rc = fault_at("save") ? -EIO : 0;
-	}
-	if (rc)
-		reasons_add(reasons, BLOCKER_STATE_SAVE, "the device state could not be saved: %s", error);
-	return rc;
-}
-
-/**
- * freeze_stop() - stop the guest
- * @f:		 after freeze_foresee()
- * @running:	 the guest runs
- * @save_at_once: nothing is to be done between that and the save: QEMU is told of both
- * @deadline_ns: CLOCK_MONOTONIC
- * @reasons:	 what went wrong
- *
- * Return: 0 or a negative errno.
- */
-int freeze_stop(struct freeze *f, bool running, bool save_at_once, uint64_t deadline_ns, struct reasons *reasons)
-{
-	struct qmp_call calls[2], *next = calls;
-	char error[QMP_ERROR_MAX] = FAULT_TEXT;
-	bool fails = fault_at("stop");
-	json_t *answer = NULL;
-
-	qmp_forget_events(&qmp_private);
-	vm_mark(JOURNAL_STOPPING);
-	f->stopped = running;
-	if (!fails && running)
-		*next++ = (struct qmp_call){ .name = "stop" };
-	if (!fails && save_at_once)
-		*next++ = *save_call(f);
-	bool begun = next == calls || !qmp_begin(&qmp_private, calls, (size_t)(next - calls), deadline_ns, error);
-	if (begun && !fails && save_at_once) {
-		f->save = next[-1];
-		f->saving = true;
-	}
-	if (begun && !fails && running)
-		answer = qmp_end(&qmp_private, &calls[0], deadline_ns, error);
-	json_decref(answer);
-	if (fails || !begun || (running && !answer)) {
-		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest could not be stopped: %s", error);
-		return -EIO;
-	}
-	vm_mark(JOURNAL_STOPPED);
-	if (!save_at_once && interrupts_repeat(deadline_ns)) {
-		reasons_add(reasons, BLOCKER_STOP_FAILED, "the disks' interrupts could not be repeated");
-		return -EIO;
-	}
-	return 0;
-}
-
-/** freeze_save() - freeze_save_begin() and freeze_save_end() */
-int freeze_save(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
-{
-	int rc = freeze_save_begin(f, deadline_ns, reasons);
-
-	return rc ? rc : freeze_save_end(f, deadline_ns, reasons);
-}
-
-/**
- * freeze_check() - does the guest still stand still, and has QEMU let go of its images?
- * @f:		 after freeze_save()
- * @deadline_ns: CLOCK_MONOTONIC
- * @reasons:	 what went wrong
- *
- * Return: 0 or a negative errno.
- */
-int freeze_check(const struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
-{
-	int rc = expect_paused(deadline_ns, reasons);
-
-	return rc || f->keeps_images ? rc : images_check_inactive(deadline_ns, reasons);
-}
-
-/**
- * freeze_ringbufs() - take what ring buffers hold out of them
- * @f:		 after freeze_stop(): what a stop prints is in them
- * @deadline_ns: CLOCK_MONOTONIC
- * @reasons:	 what went wrong
- *
- * Return: 0 or a negative errno.
- */
-int freeze_ringbufs(struct freeze *f, uint64_t deadline_ns, struct reasons *reasons)
-{
-	return ringbufs_take(&f->ringbufs, deadline_ns, reasons);
-}
-
 /* Our own "stop" and "cont" are nobody's business, unless the guest is to stay stopped. */
 static void drop_own_events(const struct freeze *f, struct wire *w)
 {
 	static const char *const ours[] = { "STOP", "RESUME", NULL };
 
-	if (f->stopped && !f->stop_is_shown)
+	if (f->halt.stopped && !f->stop_is_shown)
 		wire_drop_events(w, ours);
 }
 
@@ -443,25 +231,21 @@ int freeze_collect(struct freeze *f, struct reasons *reasons)
 	return 0;
 }
 
-/* What waits for a client already is in the state; it cannot grow any more. */
+/* What waits for a client is in the state already. Where more has come for it, that stays here, for freeze_undo(). */
 static int collect_one_late(struct freeze *f, size_t i)
 {
-	struct wire before = f->pending[i];
+	struct wire *w = &f->pending[i];
+	size_t before = w->len;
+	int rc = before ? wire_read(w, &f->held[i]) : collect_one(f, i);
 
-	f->pending[i] = (struct wire){ .data = NULL };
-	int rc = before.len ? wire_read(&f->pending[i], &f->held[i]) : collect_one(f, i);
-	if (!rc && before.len && f->monitor[i])
-		drop_own_events(f, &f->pending[i]);
-	if (!rc && f->pending[i].len)
-		rc = -EAGAIN;
-	wire_free(&f->pending[i]);
-	f->pending[i] = before;
-	return rc;
+	if (!rc && before)
+		drop_own_events(f, w);
+	return !rc && w->len > before ? -EAGAIN : rc;
 }
 
 /**
  * freeze_collect_late() - freeze_collect() once more, after the state was written
- * @f:	     after freeze_save_end()
+ * @f:	     after halt_save_end()
  * @reasons: what went wrong
  *
  * A monitor may have been told of something in those few tenths of a millisecond.
@@ -475,39 +259,6 @@ int freeze_collect_late(struct freeze *f, struct reasons *reasons)
 	for (size_t i = 0; !rc && i < f->held_count; i++)
 		rc = collect_one_late(f, i);
 	return tell_of_output(rc, reasons);
-}
-
-/* Another process may have locked an image that was let go of. */
-static void continue_guest(uint64_t deadline)
-{
-	const struct timespec pause = { .tv_nsec = IMAGES_RETRY_NS };
-	char error[QMP_ERROR_MAX];
-
-	while (qmp_do(&qmp_private, "cont", NULL, deadline, error)) {
-		if (clock_now() > deadline) {
-			log_error("the guest could not be continued: %s", error);
-			return;
-		}
-		nanosleep(&pause, NULL);
-	}
-}
-
-/*
- * Only a stop of ours is taken back: QEMU may have stopped the guest for another reason since (an I/O error, a
- * watchdog).
- */
-static void go_on(uint64_t deadline)
-{
-	char error[QMP_ERROR_MAX];
-	json_t *answer = qmp_command(&qmp_private, "query-status", NULL, deadline, error);
-	const char *status = json_string_value(json_object_get(answer, "status"));
-
-	if (!status || !strcmp(status, "paused") || !strcmp(status, "prelaunch")) {
-		continue_guest(deadline);
-	} else if (strcmp(status, "running") != 0) {
-		log_warn("the guest is \"%s\" and is left so", status);
-	}
-	json_decref(answer);
 }
 
 /* What was written is sent before QEMU can send more, however long that takes a client that reads at all. */
@@ -570,34 +321,20 @@ void freeze_release_inputs(struct freeze *f)
 void freeze_undo(struct freeze *f, bool running)
 {
 	uint64_t deadline = qmp_in_ms(UNDO_MS);
-	char error[QMP_ERROR_MAX];
-	int rc = 0;
 
-	if (f->saving)
-		end_save(f, deadline, error);
-	if (f->ringbufs && ringbufs_give_back(f->ringbufs, deadline))
-		log_error("what ring buffers held could not be put back");
-	f->ringbufs = NULL;
+	halt_await(&f->halt, deadline);
 	/* "cont" gives a tap's descriptor to vhost (vhost_net.c:vhost_net_start_one), which takes no decoy. */
 	for (size_t i = 0; i < f->held_count; i++)
 		if (f->held[i].kind == FDKIND_TAP && f->held[i].placed) {
 			collect_one(f, i);
 			put_back(&f->held[i]);
 		}
-	if (running && f->stopped)
-		go_on(deadline);
-	else if (f->saved)
-		rc = images_activate(deadline, deadline);
-	if (rc)
-		log_warn("the images are taken back only when the guest is continued: %s", strerror(-rc));
+	halt_go_on(&f->halt, running, deadline);
 	vm_mark(JOURNAL_RUNNING);
 	give_back(f, 0, deadline);
-	if (f->saved)
-		to_first_directory(false);
-	f->state_fd = slots_close(f->state_fd);
+	halt_end(&f->halt);
 	f->gated = false;
 	f->gate_count = 0;
-	f->stopped = f->saved = false;
 }
 
 /** freeze_pending() - what the client of a number has had no room for, or NULL */

@@ -456,13 +456,13 @@ static int put_what_leads_back(struct handover *h, const struct freeze *f, const
 	int rc = carried_put_nbd(h, plan);
 
 	carried_put_awaited(h, plan);
-	return rc ? rc : handover_stream(h, f->state_fd, &h->stream);
+	return rc ? rc : handover_stream(h, f->halt.state_fd, &h->stream);
 }
 
 /**
  * handover_write() - finish the state
  * @h:	     after handover_prepare()
- * @f:	     after freeze_collect(); for an exec after freeze_save_end()
+ * @f:	     after freeze_collect(); for an exec after halt_save_end()
  * @plan:    the plan
  * @reasons: what went wrong
  *
@@ -483,7 +483,7 @@ int handover_write(struct handover *h, struct freeze *f, const struct plan *plan
 		rc = namedfds_put(h, plan);
 	if (!rc && h->kind == HANDOVER_EXEC)
 		rc = put_what_leads_back(h, f, plan);
-	ringbufs_put(&h->w, f->ringbufs);
+	ringbufs_put(&h->w, f->halt.ringbufs);
 	mux_save(&h->w, plan);
 	telnets_put(&h->w, plan);
 	cprstate_put_stream(&h->w, &h->stream);

@@ -9,6 +9,7 @@
 #include "../shim/real.h"
 #include "clock.h"
 #include "qmp.h"
+#include "version.h"
 #include "vm.h"
 
 /* A lock that is held for longer than a look at an image takes is asked for less often. */
@@ -90,7 +91,9 @@ int images_activate(uint64_t deadline_ns, uint64_t until_ns)
 
 static bool tells_active(void)
 {
-	return vm_version_number(vm.binary.version) >= TELLS_ACTIVE;
+	int number = version_number(vm.binary.version);
+
+	return !number || number >= TELLS_ACTIVE;
 }
 
 static json_t *nodes_arguments(void)

@@ -303,17 +303,8 @@ static int let_it_end(struct qmp *q)
 	return q->ending ? rc : 0;
 }
 
-static int send_calls(struct qmp *q, struct qmp_call *calls, size_t count, int descriptor, uint64_t deadline_ns)
-{
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < count; i++)
-		rc = send_command(q, calls[i].name, calls[i].arguments, descriptor, &calls[i].id, deadline_ns);
-	return rc;
-}
-
-/* A QEMU that is about to exit does so without having read them, or has read them when it goes on. */
-static int send_in_time(struct qmp *q, struct qmp_call *calls, size_t count, int descriptor, uint64_t deadline_ns)
+/* A QEMU that is about to exit does so without having read it, or has read it when it goes on. */
+static int send_in_time(struct qmp *q, struct qmp_call *call, int descriptor, uint64_t deadline_ns)
 {
 	int rc;
 
@@ -323,46 +314,44 @@ static int send_in_time(struct qmp *q, struct qmp_call *calls, size_t count, int
 			return rc;
 		ending_hold();
 		qmp_drain(q);
-		rc = q->ending ? -ESHUTDOWN : send_calls(q, calls, count, descriptor, deadline_ns);
+		rc = q->ending ? -ESHUTDOWN
+			       : send_command(q, call->name, call->arguments, descriptor, &call->id, deadline_ns);
 		ending_release();
 	} while (rc == -ESHUTDOWN);
 	return rc;
 }
 
-static int begin(struct qmp *q, struct qmp_call *calls, size_t count, int descriptor, uint64_t deadline_ns,
-		 char error[QMP_ERROR_MAX])
+static int begin(struct qmp *q, struct qmp_call *call, int descriptor, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
-	int rc = send_in_time(q, calls, count, descriptor, deadline_ns);
+	int rc = send_in_time(q, call, descriptor, deadline_ns);
 
-	for (size_t i = 0; i < count; i++)
-		json_decref(calls[i].arguments);
+	json_decref(call->arguments);
 	q->unanswered = rc != 0;
 	if (rc)
-		fail(error, calls[0].name, rc);
+		fail(error, call->name, rc);
 	return rc;
 }
 
 /**
- * qmp_begin() - send commands, which QEMU carries out one after the other
+ * qmp_begin() - send a command
  * @q:		 the client
- * @calls:	 the commands; the references to their arguments are taken
- * @count:	 how many
+ * @call:	 the command; the reference to its arguments is taken
  * @deadline_ns: CLOCK_MONOTONIC
  * @error:	 on failure: why
  *
- * qmp_end() follows for each, in the same order, and no other command before that.
+ * qmp_end() follows, and no other command before that.
  *
  * Return: 0 or a negative errno.
  */
-int qmp_begin(struct qmp *q, struct qmp_call *calls, size_t count, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
+int qmp_begin(struct qmp *q, struct qmp_call *call, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
-	return begin(q, calls, count, -1, deadline_ns, error);
+	return begin(q, call, -1, deadline_ns, error);
 }
 
 /**
  * qmp_end() - wait for the answer to what was begun
  * @q:		 the client
- * @call:	 one of the commands
+ * @call:	 the command
  * @deadline_ns: CLOCK_MONOTONIC; after it the answer, if it comes, is dropped
  * @error:	 on failure: why, in QEMU's words where it answered
  *
@@ -392,12 +381,12 @@ json_t *qmp_end(struct qmp *q, const struct qmp_call *call, uint64_t deadline_ns
 	}
 }
 
-/** qmp_command() - qmp_begin() and qmp_end() of one */
+/** qmp_command() - qmp_begin() and qmp_end() */
 json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
 	struct qmp_call call = { .name = name, .arguments = arguments };
 
-	return qmp_begin(q, &call, 1, deadline_ns, error) ? NULL : qmp_end(q, &call, deadline_ns, error);
+	return qmp_begin(q, &call, deadline_ns, error) ? NULL : qmp_end(q, &call, deadline_ns, error);
 }
 
 /**
@@ -412,7 +401,7 @@ json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t
 int qmp_getfd(struct qmp *q, const char *name, int descriptor, uint64_t deadline_ns, char error[QMP_ERROR_MAX])
 {
 	struct qmp_call call = { .name = "getfd", .arguments = json_pack("{s:s}", "fdname", name) };
-	int rc = begin(q, &call, 1, descriptor, deadline_ns, error);
+	int rc = begin(q, &call, descriptor, deadline_ns, error);
 	json_t *answer = rc ? NULL : qmp_end(q, &call, deadline_ns, error);
 
 	json_decref(answer);

@@ -62,7 +62,7 @@ extern struct qmp qmp_private; /* the private monitor */
 
 void qmp_release(struct qmp *q);
 int qmp_handshake(struct qmp *q, uint64_t deadline_ns);
-int qmp_begin(struct qmp *q, struct qmp_call *calls, size_t count, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
+int qmp_begin(struct qmp *q, struct qmp_call *call, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
 json_t *qmp_end(struct qmp *q, const struct qmp_call *call, uint64_t deadline_ns, char error[QMP_ERROR_MAX]);
 json_t *qmp_command(struct qmp *q, const char *name, json_t *arguments, uint64_t deadline_ns,
 		    char error[QMP_ERROR_MAX]);

@@ -64,7 +64,7 @@ static double took(const struct journal *j)
 int rehearsal_run(const struct handover *of, struct plan *plan, const struct rehearsal *how, struct measured *ret,
 		  struct reasons *reasons)
 {
-	static const struct freeze nothing_held = { .state_fd = -1 };
+	static const struct freeze nothing_held = FREEZE_INIT;
 	struct handover *h = calloc(1, sizeof(*h));
 	int errors = slots_memfd("cprshim-rehearsal"), rc = h && errors >= 0 ? 0 : -ENOMEM;
 	struct reasons unsaid = REASONS_INIT;

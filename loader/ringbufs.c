@@ -34,9 +34,7 @@ static char *read_piece(const char *device, uint64_t deadline, char error[QMP_ER
  * What a monitor is sent QEMU reads byte by byte (monitor/monitor.c:monitor_can_read), which takes seconds where it is
  * much. So its own function is called, where the binary exports it (chardev/char-ringbuf.c); the same in these versions.
  */
-#define FIRST_KNOWN_VERSION 702
-#define LAST_KNOWN_VERSION  1199
-#define BASE64		    1 /* enum DataFormat */
+#define BASE64 1 /* enum DataFormat */
 
 typedef void write_fn(const char *device, const char *data, bool has_format, int format, void **errp);
 typedef const char *pretty_fn(const void *error);
@@ -57,9 +55,7 @@ struct writing {
 
 static bool find_functions(struct writing *w)
 {
-	int version = version_number(vm.binary.version);
-
-	if (version < FIRST_KNOWN_VERSION || version > LAST_KNOWN_VERSION)
+	if (!version_is_known(vm.binary.version))
 		return false;
 	w->write = (write_fn *)real_symbol("qmp_ringbuf_write");
 	w->pretty = (pretty_fn *)real_symbol("error_get_pretty");

@@ -40,7 +40,7 @@ static bool load(struct handover *h, const struct freeze *f, int channel, uint64
 		 struct reasons *reasons)
 {
 	struct cpr_stream stream;
-	int rc = handover_stream(h, f->state_fd, &stream);
+	int rc = handover_stream(h, f->halt.state_fd, &stream);
 
 	if (!rc)
 		rc = channel_give_stream(channel, &stream);
@@ -85,18 +85,18 @@ bool standstill_try(struct handover *h, struct plan *plan, int channel, pid_t pi
 
 	if (!f)
 		return false;
-	f->state_fd = -1;
-	f->keeps_images = true;
+	*f = (struct freeze)FREEZE_INIT;
+	f->halt.keeps_images = true;
 	preflight_flush(plan, reasons);
 	warm_program();
 	if (!reasons_any(reasons) && hold(f, h, plan, deadline, reasons)) {
-		int rc = freeze_foresee(f, h->running);
+		int rc = halt_foresee(&f->halt, h->running, false);
 		uint64_t until = qmp_in_ms(max_ms);
 
 		if (rc)
 			reasons_add(reasons, BLOCKER_STATE_SAVE, "no memory for the device state: %s", strerror(-rc));
-		loaded = !rc && !freeze_stop(f, h->running, false, deadline, reasons) &&
-			 !freeze_save(f, deadline, reasons) && !freeze_check(f, deadline, reasons) &&
+		loaded = !rc && !halt_stop(&f->halt, h->running, deadline, reasons) &&
+			 !halt_save(&f->halt, deadline, reasons) && !halt_check(&f->halt, deadline, reasons) &&
 			 load(h, f, channel, until, max_ms, reasons);
 	}
 	if (!loaded)

@@ -19,6 +19,7 @@
 
 #include "../shim/guard.h"
 #include "../shim/log.h"
+#include "../shim/main_call.h"
 #include "../shim/preserved.h"
 #include "../shim/ram.h"
 #include "../shim/real.h"
@@ -291,42 +292,65 @@ static uint64_t fill_until(void)
 	return now + (deadline - now) / 2;
 }
 
-/* Everything up to the commit mark. */
-static int prepare(char error[QMP_ERROR_MAX])
+/* By an exec: the guest stands still. */
+static int prepare_alone(char error[QMP_ERROR_MAX])
 {
-	int rc = takeover_is_one() ? come_up_beside(error) : come_up(error);
-
-	if (!rc && takeover_is_one()) {
-		restore_threads();
-		ramblocks_prepare(vm.cpr_state, fill_until());
-		accept_make_room();
-		warm_program();
-		warm_heap();
-		rc = feed_open(deadline, error);
-		if (!rc)
-			rc = takeover_wait(error);
-		start_clock();
-	}
-	if (rc || take_state(takeover_is_one() ? ramblocks_remap_matched : ramblocks_remap, error))
+	if (come_up(error) || take_state(ramblocks_remap, error) || feed_open(deadline, error))
 		return -EIO;
-	rc = takeover_is_one() ? 0 : feed_open(deadline, error);
-	/* What is said to QEMU from here on is what follows its load. */
-	qmp_foresee(&qmp_private, "query-status", NULL);
-	if (!rc && takeover_is_one()) {
-		rc = takeover_stream(error);
-		start_clock();
-	}
+	qmp_foresee(&qmp_private, "query-status", NULL); /* what is said to QEMU after its load */
+	if (load(error))
+		return -EIO;
+	stdout_is_up();
+	restore_threads();
+	return 0;
+}
+
+/* All that can be done while the guest runs. */
+static int make_ready(char error[QMP_ERROR_MAX])
+{
+	if (come_up_beside(error))
+		return -EIO;
+	restore_threads();
+	ramblocks_prepare(vm.cpr_state, fill_until());
+	accept_make_room();
+	images_can_activate();
+	main_call_is_direct();
+	warm_program();
+	warm_heap();
+	return feed_open(deadline, error);
+}
+
+/* Beside the guest, which goes on there until the state has come. */
+static int prepare_beside(char error[QMP_ERROR_MAX])
+{
+	int rc = make_ready(error);
+
+	if (!rc)
+		rc = takeover_wait(error);
+	start_clock();
+	if (rc || take_state(ramblocks_remap_matched, error))
+		return -EIO;
+	qmp_foresee(&qmp_private, "query-status", NULL); /* what is said to QEMU after its load */
+	rc = takeover_stream(error);
+	start_clock();
 	if (rc || load(error))
 		return -EIO;
 	stdout_is_up();
-	if (!takeover_is_one()) {
-		restore_threads();
-	} else if (takeover_is_sure(deadline)) {
+	if (takeover_is_sure(deadline)) {
 		snprintf(error, QMP_ERROR_MAX, "the running QEMU did not say that it stands still");
 		return -ETIMEDOUT;
 	}
-	vm_mark(JOURNAL_READY);
 	return 0;
+}
+
+/* Everything up to the commit mark. */
+static int prepare(char error[QMP_ERROR_MAX])
+{
+	int rc = takeover_is_one() ? prepare_beside(error) : prepare_alone(error);
+
+	if (!rc)
+		vm_mark(JOURNAL_READY);
+	return rc;
 }
 
 /* Is the guest to run when the update is over? A failed update leaves it as it was, whatever was asked for. */

@@ -279,7 +279,7 @@ static void leave(const struct transfer *t, const struct handover *h)
 static int give_state(const struct transfer *t, struct freeze *f, const struct plan *plan, struct handover *h,
 		      uint64_t deadline_ns, struct reasons *reasons)
 {
-	int rc = freeze_save_begin(f, deadline_ns, reasons);
+	int rc = halt_save_begin(&f->halt, deadline_ns, reasons);
 
 	if (rc)
 		return rc;
@@ -293,7 +293,7 @@ static int give_state(const struct transfer *t, struct freeze *f, const struct p
 				    strerror(-rc));
 	}
 	/* Whatever has become of it: QEMU is at it. */
-	int end = freeze_save_end(f, deadline_ns, reasons);
+	int end = halt_save_end(&f->halt, deadline_ns, reasons);
 	return rc ? rc : end;
 }
 
@@ -303,7 +303,7 @@ static int give_stream(const struct transfer *t, struct freeze *f, struct handov
 
 	if (rc)
 		return rc;
-	rc = handover_stream(h, f->state_fd, &h->stream);
+	rc = handover_stream(h, f->halt.state_fd, &h->stream);
 	vm_mark(JOURNAL_WRITTEN);
 	if (!rc)
 		rc = fault_at("give") ? -EIO : channel_give_stream(t->channel, &h->stream);
@@ -316,7 +316,7 @@ static int give_stream(const struct transfer *t, struct freeze *f, struct handov
 /**
  * transfer_give() - give the guest to the successor
  * @t:		 after transfer_check()
- * @f:		 after freeze_stop()
+ * @f:		 after halt_stop()
  * @plan:	 the plan
  * @h:		 after handover_make_room()
  * @deadline_ns: CLOCK_MONOTONIC, for this program's part
@@ -333,7 +333,7 @@ void transfer_give(struct transfer *t, struct freeze *f, const struct plan *plan
 	int rc = fault_at("sure") ? -EIO : 0;
 	if (rc)
 		reasons_add(reasons, BLOCKER_STOP_FAILED, "the guest did not stay stopped, " FAULT_TEXT);
-	if ((rc || freeze_check(f, deadline_ns, reasons)) && is_ours_again())
+	if ((rc || halt_check(&f->halt, deadline_ns, reasons)) && is_ours_again())
 		return;
 	channel_say(t->channel, CHANNEL_CHECKED);
 	if (channel_hears(t->channel, CHANNEL_RUNS, qmp_in_ms(h->timeout_s * 1000 + GRACE_MS)))

@@ -81,6 +81,13 @@ static int hold(struct attempt *a, uint64_t deadline)
 	return rc || check_again(a) ? -EBUSY : 0;
 }
 
+/* Does nothing of ours lie between the two? */
+static bool stops_and_saves_at_once(const struct attempt *a)
+{
+	return method_is_beside(&a->method) && !interrupts_at_risk() && !partners_have_rings(&a->plan) &&
+	       !a->plan.ringbufs;
+}
+
 /* The last of what can be written while the guest runs. */
 static int begin_handover(struct attempt *a, uint64_t deadline)
 {
@@ -90,7 +97,7 @@ static int begin_handover(struct attempt *a, uint64_t deadline)
 	if (!rc)
 		rc = handover_prepare(&a->h, deadline);
 	if (!rc)
-		rc = freeze_foresee(&a->freeze, a->h.running);
+		rc = halt_foresee(&a->freeze.halt, a->h.running, stops_and_saves_at_once(a));
 	if (!rc)
 		rc = handover_make_room(&a->h);
 	if (rc)
@@ -102,13 +109,11 @@ static int begin_handover(struct attempt *a, uint64_t deadline)
 static int stop(struct attempt *a, uint64_t deadline)
 {
 	struct freeze *f = &a->freeze;
-	bool at_once = method_is_beside(&a->method) && !interrupts_at_risk() && !partners_have_rings(&a->plan) &&
-		       !a->plan.ringbufs;
 
 	f->stop_is_shown = a->h.hold;
-	return freeze_stop(f, a->h.running, at_once, deadline, &a->reasons) ||
+	return halt_stop(&f->halt, a->h.running, deadline, &a->reasons) ||
 			       partners_check_rings(&a->plan, deadline, &a->reasons) ||
-			       (a->plan.ringbufs && freeze_ringbufs(f, deadline, &a->reasons))
+			       (a->plan.ringbufs && halt_ringbufs(&f->halt, deadline, &a->reasons))
 		       ? -EIO
 		       : 0;
 }
@@ -118,7 +123,7 @@ static int save_and_write(struct attempt *a, uint64_t deadline)
 {
 	struct freeze *f = &a->freeze;
 
-	return freeze_save(f, deadline, &a->reasons) || freeze_check(f, deadline, &a->reasons) ||
+	return halt_save(&f->halt, deadline, &a->reasons) || halt_check(&f->halt, deadline, &a->reasons) ||
 			       freeze_collect(f, &a->reasons) || handover_write(&a->h, f, &a->plan, &a->reasons)
 		       ? -EIO
 		       : 0;
@@ -231,7 +236,7 @@ json_t *update_run(const struct update_request *request)
 			freeze_and_transfer(a);
 		else
 			freeze_and_exec(a);
-		bool touched = a->freeze.stopped || a->freeze.saved;
+		bool touched = a->freeze.halt.stopped || a->freeze.halt.saved;
 		freeze_undo(&a->freeze, a->h.running);
 		moved_release();
 		result = touched ? result_failed(&start, &a->reasons) : result_refused(&start, &a->reasons);

@@ -3,6 +3,9 @@
 #ifndef CPRSHIM_LOADER_VERSION_H
 #define CPRSHIM_LOADER_VERSION_H
 
+#include <stdbool.h>
+
 int version_number(const char *version);
+bool version_is_known(const char *version);
 
 #endif

@@ -113,12 +113,4 @@ int vm_new_journal(void);
 void vm_drop_journal(void);
 void vm_mark(enum journal_moment moment);
 
-/** vm_version_number() - "7.2.22" is 702; 0 where it is no version */
-static inline int vm_version_number(const char *version)
-{
-	int major = 0, minor = 0;
-
-	return sscanf(version, "%d.%d", &major, &minor) == 2 ? 100 * major + minor : 0;
-}
-
 #endif

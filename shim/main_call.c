@@ -38,11 +38,13 @@ static void run_bottom_half(void *opaque)
 	run();
 }
 
-/*
- * The context of what comes in from outside: the loops in which QEMU waits for a disk do not serve it. QMP's commands are
- * carried out there too (qapi/qmp-dispatch.c).
+/**
+ * main_call_is_direct() - does main_call_begin() need no help of a monitor? By the service thread.
+ *
+ * It uses the context of what comes in from outside: the loops in which QEMU waits for a disk do not serve it. QMP's
+ * commands are carried out there too (qapi/qmp-dispatch.c).
  */
-static bool has_bottom_halves(void)
+bool main_call_is_direct(void)
 {
 	static bool looked;
 
@@ -78,7 +80,7 @@ static int wait_until(uint64_t deadline_ns)
  */
 bool main_call_begin(main_call_fn *fn, void *opaque)
 {
-	bool posted = has_bottom_halves();
+	bool posted = main_call_is_direct();
 
 	late = late && sem_trywait(&done);
 	if (late)

@@ -15,6 +15,7 @@
 
 typedef void main_call_fn(void *opaque);
 
+bool main_call_is_direct(void);
 bool main_call_begin(main_call_fn *fn, void *opaque);
 int main_call_end(uint64_t deadline_ns);
 const char *main_call_name(void);

@@ -10,11 +10,6 @@ teardown() { teardown_vm_dir; }
 
 MACHINE=pc-q35-7.2
 
-# do_qmp COMMAND [ARGUMENTS, AS JQ WRITES THEM]
-do_qmp() {
-	vm_ctl "$(jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}")"
-}
-
 # There and back, without a warning. In between and at the end the rest of the line, a command, must succeed.
 there_and_back() {
 	update_vm new

@@ -64,22 +64,6 @@ untouched() {
 	guest_alive
 }
 
-command_json() {
-	local name=$1
-
-	shift
-	jq -nc --arg name "$name" "{execute: \$name, arguments: ${1:-{\}}}"
-}
-
-# do_qmp COMMAND [ARGUMENTS, AS JQ WRITES THEM]
-do_qmp() {
-	vm_ctl "$(command_json "$@")"
-}
-
-hmp() {
-	do_qmp human-monitor-command "{\"command-line\": \"$1\"}"
-}
-
 # --- what does not go away while the VM runs ---
 
 # A VM that has much against it; the refusal names all of it.

@@ -265,6 +265,36 @@ successor() { children | tr ' ' '\n' | head -n 1; }
 	done
 }
 
+# clock_write SECONDS: the guest sets its clock. QEMU tells of that at most once a second, and of the last one in any case.
+clock_write() { hmp "o /b 0x70 0" && hmp "o /b 0x71 $1"; }
+
+is_past() { [ "$(date +%s%N)" -gt "$1" ]; }
+
+@test "what a monitor's client is told when the state has been written is not lost, though it does not read" {
+	local due
+
+	held_guest -qmp "unix:$VM_DIR/slow.sock,server=on,wait=off"
+	start_background "$VM_DIR/slow.log" "$TOOLS/slowqmp.py" "$VM_DIR/slow.sock" "$VM_DIR/slow.go"
+	wait_for 10 grep -q sent "$VM_DIR/slow.log"
+	hold_update freeze
+	clock_write 0x10
+	clock_write 0x20
+	due=$(($(date +%s%N) + 1200000000))
+	echo save:wait >"$FAULTS"
+	rm "$FAULTS.freeze"
+	wait_for 60 test -e "$FAULTS.save"
+	wait_for 5 is_past $due
+	touch "$VM_DIR/slow.go"
+	let_go save
+	outcome_is failed
+	jq -e '.reasons[0] | test("output of the old QEMU could not be passed on")' <<<"$UPDATE_RESULT"
+	wait_for 30 grep -q all "$VM_DIR/slow.log"
+	[ "$(grep -o RTC_CHANGE "$VM_DIR/slow.log" | wc -l)" = 2 ]
+	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
 @test "SIGTERM to the old process when the new one has the guest already ends that one, and is not lost" {
 	local beside
 

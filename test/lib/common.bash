@@ -259,6 +259,17 @@ vm_ctl() {
 	qmp "$VM_CTL" "$@"
 }
 
+# command_json COMMAND [ARGUMENTS, AS JQ WRITES THEM]
+command_json() {
+	jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}"
+}
+
+# do_qmp COMMAND [ARGUMENTS, AS JQ WRITES THEM]
+do_qmp() { vm_ctl "$(command_json "$@")"; }
+
+# hmp LINE: what the human monitor answers.
+hmp() { do_qmp human-monitor-command "{\"command-line\": \"$1\"}" | jq -r .; }
+
 # guest_alive: the guest goes on counting.
 guest_alive() {
 	local before

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_ending.c - QEMU begins to exit when what was sent to its monitor has been read, and nothing else is sent by then. */
+/*
+ * test_ending.c - QEMU begins to exit when what was sent to its monitor has been read and carried out, and nothing else is
+ * sent by then.
+ */
 #include "../../loader/ending.h"
 
 #include <pthread.h>
@@ -30,13 +33,33 @@ static void take(struct notifier *notifier)
 	registered = notifier;
 }
 
-void *real_symbol(const char *name)
-{
-	return strcmp(name, "qemu_register_shutdown_notifier") ? NULL : (void *)take;
-}
-
 static int monitor[2];
 static atomic_int unread;
+
+/* A command takes QEMU several rounds, the first of which begins when it has been read. */
+static int rounds, served, served_unread;
+static char context;
+
+static void *get_context(void)
+{
+	return &context;
+}
+
+static bool serve(void *ctx, bool wait)
+{
+	served_unread += unread > 1;
+	served += ctx == &context && !wait;
+	return rounds < 0 || (rounds && rounds--);
+}
+
+void *real_symbol(const char *name)
+{
+	if (!strcmp(name, "iohandler_get_aio_context"))
+		return (void *)get_context;
+	if (!strcmp(name, "aio_poll"))
+		return (void *)serve;
+	return strcmp(name, "qemu_register_shutdown_notifier") ? NULL : (void *)take;
+}
 
 /* As QEMU's monitors' thread reads */
 static void *read_all(void *opaque)
@@ -61,6 +84,23 @@ static void test_read(void)
 	/* The last byte has left the socket; the reader may not have counted it yet. */
 	ok(unread <= 1, "QEMU goes on when all has been read");
 	pthread_join(reader, NULL);
+}
+
+static void test_carried_out(void)
+{
+	rounds = 3;
+	served = 0;
+	registered->notify(registered, NULL);
+	ok(!rounds && served == 4, "QEMU goes on when all has been carried out");
+	ok(!served_unread, "and read before");
+}
+
+static void test_endless(void)
+{
+	rounds = -1;
+	registered->notify(registered, NULL);
+	ok(true, "a client that never ceases to send does not keep QEMU from its end");
+	rounds = 0;
 }
 
 static atomic_bool sent;
@@ -103,6 +143,8 @@ int main(void)
 	ok(registered != NULL, "QEMU's notifier");
 	if (registered) {
 		test_read();
+		test_carried_out();
+		test_endless();
 		test_held();
 		test_suspended();
 	}
