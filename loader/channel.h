@@ -28,6 +28,7 @@ enum channel_gift {
 	CHANNEL_STREAM = 2, /* the devices' */
 	CHANNEL_BEGIN = 3,  /* library, CPR state and parcel: become a successor that begins with them (original.h) */
 	CHANNEL_LEAVE = 4,  /* nothing: the guest stays with the stand-in, whose VM this process is no more */
+	CHANNEL_STOPS = 5,  /* nothing: the guest is about to stop */
 };
 
 /**

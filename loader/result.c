@@ -29,9 +29,9 @@ static const struct phase {
 	{ "images", JOURNAL_READY, JOURNAL_IMAGES },	  { "switch", JOURNAL_IMAGES, JOURNAL_SWITCHED },
 	{ "resume", JOURNAL_SWITCHED, JOURNAL_RUNNING },  { .name = NULL },
 }, beside_save[] = {
+	{ "remap", JOURNAL_STOPPING, JOURNAL_REMAPPED },
 	{ "state", JOURNAL_STOPPED, JOURNAL_TAKEN },
-	{ "remap", JOURNAL_TAKEN, JOURNAL_REMAPPED },
-	{ "connect", JOURNAL_REMAPPED, JOURNAL_CONNECTED },
+	{ "connect", JOURNAL_TAKEN, JOURNAL_CONNECTED },
 	{ .name = NULL },
 };
 

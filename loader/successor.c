@@ -253,12 +253,18 @@ static int come_up_beside(char error[QMP_ERROR_MAX])
 	return 0;
 }
 
-/* All but the devices' state. */
-static int take_state(ram_matcher *match, char error[QMP_ERROR_MAX])
+static int map_ram(ram_matcher *map, char error[QMP_ERROR_MAX])
 {
-	if (match_ram(match, error))
-		return -EIO;
-	vm_mark(JOURNAL_REMAPPED);
+	int rc = match_ram(map, error);
+
+	if (!rc)
+		vm_mark(JOURNAL_REMAPPED);
+	return rc;
+}
+
+/* Clients and their output: with RAM all but the devices' state. */
+static int connect_clients(char error[QMP_ERROR_MAX])
+{
 	if (wait_for_clients(error) || packets_resume(deadline, error))
 		return -EIO;
 	telnets_wait(deadline, &warnings);
@@ -295,7 +301,7 @@ static uint64_t fill_until(void)
 /* By an exec: the guest stands still. */
 static int prepare_alone(char error[QMP_ERROR_MAX])
 {
-	if (come_up(error) || take_state(ramblocks_remap, error) || feed_open(deadline, error))
+	if (come_up(error) || map_ram(ramblocks_remap, error) || connect_clients(error) || feed_open(deadline, error))
 		return -EIO;
 	qmp_foresee(&qmp_private, "query-status", NULL); /* what is said to QEMU after its load */
 	if (load(error))
@@ -328,7 +334,7 @@ static int prepare_beside(char error[QMP_ERROR_MAX])
 	if (!rc)
 		rc = takeover_wait(error);
 	start_clock();
-	if (rc || take_state(ramblocks_remap_matched, error))
+	if (rc || map_ram(ramblocks_remap_matched, error) || takeover_state(error) || connect_clients(error))
 		return -EIO;
 	qmp_foresee(&qmp_private, "query-status", NULL); /* what is said to QEMU after its load */
 	rc = takeover_stream(error);
@@ -463,7 +469,7 @@ static void rehearse(void)
 		rollback_now("the device state did not come: %s", strerror(-rc));
 	*stream = (struct cpr_stream){ .fd = slots_move(fds[0]), .length = message.length, .crc = message.crc };
 	fault_at("view");
-	if (take_state(ramblocks_view, error) || feed_open(deadline, error) || load(error))
+	if (map_ram(ramblocks_view, error) || connect_clients(error) || feed_open(deadline, error) || load(error))
 		rollback_now("%s", error);
 	if (fault_at("scribble"))
 		ramblocks_scribble(deadline);

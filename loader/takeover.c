@@ -98,19 +98,18 @@ static int hear(struct channel_message *ret, int ret_fds[CHANNEL_FDS], char erro
 }
 
 /**
- * takeover_wait() - say that this QEMU is up, and wait for the guest
+ * takeover_wait() - say that this QEMU is up, and wait until the guest is about to stop
  * @error: what went wrong
  *
- * As long as the other process likes. vm.cpr_state is the second state then.
+ * As long as the other process likes.
  *
  * Return: 0 or a negative errno.
  */
 int takeover_wait(char error[QMP_ERROR_MAX])
 {
-	struct cprstate *first = vm.cpr_state, *state = NULL;
+	const struct cprstate *first = vm.cpr_state;
 	struct channel_message message;
 	int fds[CHANNEL_FDS];
-	const char *why = "no CPR state came";
 
 	if (guard_has_shown()) {
 		snprintf(error, QMP_ERROR_MAX, "the new QEMU opens what the running one alone can have");
@@ -129,6 +128,29 @@ int takeover_wait(char error[QMP_ERROR_MAX])
 		rollback_release_output();
 		original_become(&message, fds, &vm.binary, &same.occupy);
 	}
+	if (message.gift == CHANNEL_STOPS)
+		return 0;
+	snprintf(error, QMP_ERROR_MAX, "the guest did not come");
+	return -EBADMSG;
+}
+
+/**
+ * takeover_state() - wait for the guest's CPR state
+ * @error: what went wrong
+ *
+ * The other process is stopping the guest. vm.cpr_state is the second state then.
+ *
+ * Return: 0 or a negative errno.
+ */
+int takeover_state(char error[QMP_ERROR_MAX])
+{
+	struct cprstate *first = vm.cpr_state, *state = NULL;
+	const char *why = "no CPR state came";
+	struct channel_message message;
+	int fds[CHANNEL_FDS], rc = hear(&message, fds, error);
+
+	if (rc)
+		return rc;
 	if (message.gift == CHANNEL_STATE && message.fds == 1)
 		state = accept_given(fds[0], &why);
 	const char *differs = state ? shape_differs(first, state) : why;

@@ -16,6 +16,7 @@
 
 bool takeover_is_one(void);
 int takeover_wait(char error[QMP_ERROR_MAX]);
+int takeover_state(char error[QMP_ERROR_MAX]);
 int takeover_stream(char error[QMP_ERROR_MAX]);
 int takeover_is_sure(uint64_t deadline_ns);
 void takeover_done(void);

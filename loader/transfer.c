@@ -253,6 +253,19 @@ int transfer_check(const struct transfer *t, const struct freeze *f, const struc
 	return rc ? rc : *ret_why ? -EAGAIN : 0;
 }
 
+/**
+ * transfer_foretell() - tell the successor that the guest is about to stop
+ * @t: after transfer_check()
+ *
+ * It maps the guest's RAM meanwhile. Should it not hear of it, it has ended, as transfer_give() finds.
+ */
+void transfer_foretell(const struct transfer *t)
+{
+	struct channel_message message = { .gift = CHANNEL_STOPS };
+
+	channel_give(t->channel, &message, NULL);
+}
+
 /* One of us has the guest from here on: false where it is the successor. */
 static bool is_ours_again(void)
 {
@@ -289,8 +302,7 @@ static int give_state(const struct transfer *t, struct freeze *f, const struct p
 	if (!rc) {
 		rc = channel_give_state(t->channel, h->state_fd);
 		if (rc)
-			reasons_add(reasons, BLOCKER_STATE_WRITE, "the state could not be handed over: %s",
-				    strerror(-rc));
+			tell(reasons, "the new QEMU has ended");
 	}
 	/* Whatever has become of it: QEMU is at it. */
 	int end = halt_save_end(&f->halt, deadline_ns, reasons);
@@ -308,14 +320,13 @@ static int give_stream(const struct transfer *t, struct freeze *f, struct handov
 	if (!rc)
 		rc = fault_at("give") ? -EIO : channel_give_stream(t->channel, &h->stream);
 	if (rc)
-		reasons_add(reasons, BLOCKER_STATE_WRITE, "the devices' state could not be handed over: %s",
-			    strerror(-rc));
+		tell(reasons, "the devices' state could not be handed over");
 	return rc;
 }
 
 /**
  * transfer_give() - give the guest to the successor
- * @t:		 after transfer_check()
+ * @t:		 after transfer_foretell()
  * @f:		 after halt_stop()
  * @plan:	 the plan
  * @h:		 after handover_make_room()

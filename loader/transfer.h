@@ -34,6 +34,7 @@ int transfer_begin(struct transfer *t, const struct handover *of, const struct f
 		   struct reasons *reasons);
 int transfer_check(const struct transfer *t, const struct freeze *f, const struct handover *of, const struct plan *plan,
 		   const char **ret_why);
+void transfer_foretell(const struct transfer *t);
 void transfer_give(struct transfer *t, struct freeze *f, const struct plan *plan, struct handover *h,
 		   uint64_t deadline_ns, struct reasons *reasons);
 void transfer_again(struct transfer *t, struct handover *of);

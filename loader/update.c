@@ -204,8 +204,11 @@ static void freeze_and_transfer(struct attempt *a)
 	if (!transfer_up(a, &t, &deadline)) {
 		attempt_progress(a, "freeze", "stopping the guest");
 		endsignals_hold();
-		if (!begin_handover(a, deadline) && !stop(a, deadline))
-			transfer_give(&t, &a->freeze, &a->plan, &a->h, deadline, &a->reasons);
+		if (!begin_handover(a, deadline)) {
+			transfer_foretell(&t);
+			if (!stop(a, deadline))
+				transfer_give(&t, &a->freeze, &a->plan, &a->h, deadline, &a->reasons);
+		}
 		endsignals_release();
 	}
 	transfer_end(&t);
