@@ -10,6 +10,7 @@
 #define ENDBR64_SIZE 4u
 #define TRAP	     0xcc /* int3 */
 
+static const char not_understood[] = "its code is not understood";
 static const uint8_t endbr64[ENDBR64_SIZE] = { 0xf3, 0x0f, 0x1e, 0xfa };
 
 /* A 32-bit displacement from the end of what it belongs to, which is at @from. */
@@ -81,7 +82,7 @@ static const char *put_trampoline(const struct code *code, uint64_t from, uint64
 		const struct insn *insn = &code->insns[index];
 
 		if (index == code->count)
-			return "it is too short";
+			return next - code->start < code->size ? not_understood : "it is too short";
 		const char *why = why_not_movable(insn);
 		if (why)
 			return why;
@@ -107,16 +108,16 @@ static const char *make(const struct code *code, uint64_t island, uint64_t hook,
 	const char *why;
 	uint64_t end;
 
-	if (code->damaged)
-		return "its code is not understood";
-	if (code->unclear)
-		return "it has a jump whose target is not known";
 	patch->at = code->start + (marked ? ENDBR64_SIZE : 0);
 	memset(patch->island, TRAP, sizeof(patch->island));
 	put_stub(patch->island, hook);
 	why = put_trampoline(code, patch->at, island + ENTRYPATCH_TRAMPOLINE, patch->island + ENTRYPATCH_TRAMPOLINE, &end);
 	if (why)
 		return why;
+	if (code->damaged)
+		return not_understood;
+	if (code->unclear)
+		return "it has a jump whose target is not known";
 	if (is_jumped_to(code, code->start, end))
 		return "it jumps to its own entry";
 	memcpy(patch->before, code->bytes + (patch->at - code->start), ENTRYPATCH_JUMP);

@@ -203,6 +203,11 @@ patterns:
 	jmp	before_dup
 	left	jump, "there is a jump at its entry"
 
+	before	jump_by_table
+	jmp	*variable(%rip)
+	.byte	0x06, 0x06
+	left	jump_by_table, "there is a jump at its entry"
+
 	before	branch
 	test	%edi, %edi
 	je	1f
@@ -279,6 +284,10 @@ patterns:
 	endbr64
 	ret
 	left	second_mark, "an instruction at its entry has to stay where it is"
+
+	before	no_code_at_all
+	.byte	0x06, 0x06, 0x06, 0x06, 0x06, 0x06
+	left	no_code_at_all, "its code is not understood"
 
 	before	no_code
 	mov	$3, %eax
