@@ -77,15 +77,15 @@ static void print_line(const char *label, const char *text)
 static void print_raw(const json_t *raw)
 {
 	const json_t *left = json_object_get(raw, "left"), *function;
+	size_t i, count = json_array_size(json_object_get(raw, "patched"));
 	const char *state = jget_text(raw, "state");
-	size_t i;
 
 	if (!strcmp(state, "unavailable")) {
 		printf("%-12s unavailable: ", "raw");
 		text_print(stdout, jget_text(raw, "why"));
 		putchar('\n');
 	} else if (!strcmp(state, "on")) {
-		printf("%-12s on, %zu functions of libc\n", "raw", json_array_size(json_object_get(raw, "patched")));
+		printf("%-12s on, %zu of %zu functions of libc\n", "raw", count, count + json_array_size(left));
 	}
 	json_array_foreach(left, i, function) {
 		printf("%-12s left alone: ", "");

@@ -229,7 +229,7 @@ static void report(void)
 			changed--;
 		}
 	}
-	log_info("CPRSHIM_RAW: %zu functions of libc lead to the hooks", changed);
+	log_info("CPRSHIM_RAW: %zu of %zu functions of libc lead to the hooks", changed, COUNT);
 }
 
 /**
