@@ -13,7 +13,19 @@
 #include <stdint.h>
 
 /* Registers by their numbers in machine code; <signal.h> has other numbers under shorter names. */
-enum { CODE_REG_RAX, CODE_REG_RCX, CODE_REG_RDX, CODE_REG_RBX, CODE_REG_RSP, CODE_REG_RBP, CODE_REG_RSI, CODE_REG_RDI, CODE_REG_R8, CODE_REG_COUNT = 16, CODE_REG_NONE = 255 };
+enum {
+	CODE_REG_RAX,
+	CODE_REG_RCX,
+	CODE_REG_RDX,
+	CODE_REG_RBX,
+	CODE_REG_RSP,
+	CODE_REG_RBP,
+	CODE_REG_RSI,
+	CODE_REG_RDI,
+	CODE_REG_R8,
+	CODE_REG_COUNT = 16,
+	CODE_REG_NONE = 255,
+};
 
 enum insn_kind {
 	INSN_OTHER,

@@ -84,7 +84,8 @@ static json_t *raw_json(void)
 		struct raw_function function = raw_function(i);
 
 		if (function.why)
-			json_array_append_new(left, json_pack("{s:s, s:s}", "function", function.name, "why", function.why));
+			json_array_append_new(left,
+					      json_pack("{s:s, s:s}", "function", function.name, "why", function.why));
 		else
 			json_array_append_new(patched, json_string(function.name));
 	}

@@ -111,7 +111,8 @@ static const char *make(const struct code *code, uint64_t island, uint64_t hook,
 	patch->at = code->start + (marked ? ENDBR64_SIZE : 0);
 	memset(patch->island, TRAP, sizeof(patch->island));
 	put_stub(patch->island, hook);
-	why = put_trampoline(code, patch->at, island + ENTRYPATCH_TRAMPOLINE, patch->island + ENTRYPATCH_TRAMPOLINE, &end);
+	why = put_trampoline(code, patch->at, island + ENTRYPATCH_TRAMPOLINE, patch->island + ENTRYPATCH_TRAMPOLINE,
+			     &end);
 	if (why)
 		return why;
 	if (code->damaged)

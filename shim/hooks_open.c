@@ -75,7 +75,8 @@ static int open_preserved(const char *path, int flags)
 	return real(open)("/dev/null", O_RDWR | (flags & O_CLOEXEC));
 }
 
-static int open_by(__typeof__(&openat64) opening, int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)
+static int open_by(__typeof__(&openat64) opening, int dirfd, const char *path, int flags, mode_t mode,
+		   enum hook_id origin)
 {
 	if (!guard_enter())
 		return opening(dirfd, path, flags, mode);

@@ -56,7 +56,7 @@ static const struct {
 };
 
 #define COUNT (sizeof(wanted) / sizeof(wanted[0]))
-_Static_assert(COUNT * ENTRYPATCH_ISLAND <= PAGE, "all islands are in one page");
+_Static_assert(COUNT *ENTRYPATCH_ISLAND <= PAGE, "all islands are in one page");
 
 static enum raw_state state;
 static char why_unavailable[256];

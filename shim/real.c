@@ -49,10 +49,10 @@ static int raw_close(int fd)
 	return (int)syscall(SYS_close, fd);
 }
 
-#define UNRESOLVED                                                                                                 \
-	{                                                                                                          \
-		.open = raw_open, .open64 = raw_open, .close = raw_close, .mmap = raw_mmap, .mmap64 = raw_mmap,    \
-		.munmap = raw_munmap, .madvise = raw_madvise                                                       \
+#define UNRESOLVED                                                                                              \
+	{                                                                                                       \
+		.open = raw_open, .open64 = raw_open, .close = raw_close, .mmap = raw_mmap, .mmap64 = raw_mmap, \
+		.munmap = raw_munmap, .madvise = raw_madvise                                                    \
 	}
 
 static const struct real_calls unresolved = UNRESOLVED;
@@ -93,7 +93,8 @@ void real_resolve(void)
 
 		memcpy(&before, (const char *)&unresolved + symbols[i].offset, sizeof(before));
 		if (found)
-			__atomic_compare_exchange_n(slot_of(i), &before, found, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+			__atomic_compare_exchange_n(slot_of(i), &before, found, false, __ATOMIC_RELEASE,
+						    __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&real_resolved, true, __ATOMIC_RELEASE);
 	resolving = false;

@@ -26,11 +26,11 @@
 
 #include "real.h"
 
-#define THREADS_MAX	4096
-#define LIMIT_MS	2000
-#define STACK_SCAN_MAX	(16u << 20)
-#define PAGE		4096u
-#define RED_ZONE	128u /* below the stack pointer, and in use (System V ABI, AMD64, 3.2.2) */
+#define THREADS_MAX	 4096
+#define LIMIT_MS	 2000
+#define STACK_SCAN_MAX	 (16u << 20)
+#define PAGE		 4096u
+#define RED_ZONE	 128u /* below the stack pointer, and in use (System V ABI, AMD64, 3.2.2) */
 #define EVENT_OF(status) ((status) >> 16)
 
 #ifndef PR_SET_PTRACER_ANY
@@ -38,7 +38,8 @@
 #define PR_SET_PTRACER_ANY ((unsigned long)-1)
 #endif
 
-static const char not_traceable[] = "its threads cannot be stopped: ptrace is forbidden, or another process traces them";
+static const char not_traceable[] =
+	"its threads cannot be stopped: ptrace is forbidden, or another process traces them";
 static const char not_in_time[] = "its threads did not stop in time";
 static const char no_memory_read[] = "its threads' stacks cannot be read";
 
@@ -247,8 +248,7 @@ static void run_helper(struct stopping *s)
  *
  * Return: 0, or -EPERM where the others could not be stopped, within two seconds; @work was not called then.
  */
-int stopothers_run(const struct code_range *ranges, size_t count, void (*work)(void *), void *arg,
-		   const char **ret_why)
+int stopothers_run(const struct code_range *ranges, size_t count, void (*work)(void *), void *arg, const char **ret_why)
 {
 	uint64_t every = ~UINT64_C(0), before;
 	int saved = errno;

@@ -299,8 +299,7 @@ patterns:
 	.balign	64, 0xcc
 
 	.section .data.rel.ro, "aw"
-	.globl	patterns_end
-patterns_end:
+	.quad	0, 0, 0, 0, 0, 0
 
 	.data
 variable:

@@ -167,8 +167,8 @@ static void spawned(void)
 	posix_spawn_file_actions_adddup2(&actions, 1, fd);
 	posix_spawn_file_actions_addclose(&actions, fd);
 	for (int i = 0; i < CHILDREN; i++) {
-		if (posix_spawnp(&child, "true", &actions, NULL, argv, environ) || waitpid(child, &status, 0) != child ||
-		    status)
+		if (posix_spawnp(&child, "true", &actions, NULL, argv, environ) ||
+		    waitpid(child, &status, 0) != child || status)
 			program_fail("posix_spawn: %s, status %d", strerrorname_np(errno), status);
 	}
 	posix_spawn_file_actions_destroy(&actions);

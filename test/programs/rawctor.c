@@ -5,8 +5,8 @@
  *	RAWCTOR_THREADS=N	as many threads call the functions that are to be changed, at libc's own addresses, all the time
  *	RAWCTOR_SIGNALS=yes	and get signals all the time, whose handler does so too
  *	RAWCTOR_JUMP=NAME	that function of libc's begins with a jump, as after another one who changes code
- *	RAWCTOR_POLICY=WHAT	mdwe: no memory may become executable (prctl(2)); mprotect: the same by a seccomp filter, as systemd's
- *				MemoryDenyWriteExecute= has it; ptrace: the kernel refuses to trace anything
+ *	RAWCTOR_POLICY=WHAT	mdwe: no memory may become executable (prctl(2)); mprotect: the same by a seccomp filter, as
+ *				systemd's MemoryDenyWriteExecute= has it; ptrace: the kernel refuses to trace anything
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -79,7 +79,8 @@ static void use(void)
 	demand(libc_dup2(-1, 5) == -1 && errno == EBADF, "dup2");
 	demand(libc_fcntl(-1, F_GETFD) == -1 && errno == EBADF, "fcntl");
 	demand(libc_munmap(NULL, 0) == -1 && errno == EINVAL, "munmap");
-	demand(libc_mmap(NULL, 0, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL, "mmap");
+	demand(libc_mmap(NULL, 0, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL,
+	       "mmap");
 	demand(libc_open("/none/such", O_RDONLY) == -1 && errno == ENOENT, "open");
 	errno = saved;
 }
@@ -189,7 +190,8 @@ static void set_policy(const char *policy)
 
 __attribute__((constructor)) static void construct(void)
 {
-	const char *number = getenv("RAWCTOR_THREADS"), *name = getenv("RAWCTOR_JUMP"), *policy = getenv("RAWCTOR_POLICY");
+	const char *number = getenv("RAWCTOR_THREADS"), *name = getenv("RAWCTOR_JUMP"),
+		   *policy = getenv("RAWCTOR_POLICY");
 
 	find("close", &libc_close);
 	find("dup", &libc_dup);

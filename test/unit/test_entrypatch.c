@@ -10,7 +10,7 @@
 
 #define HOOK UINT64_C(0x1122334455667788)
 
-/* As entrypatch.S writes them. */
+/* As entrypatch.S writes them; one without a name ends them. */
 struct pattern {
 	const char *name;
 	const uint8_t *before;
@@ -20,7 +20,7 @@ struct pattern {
 	const char *why;
 };
 
-extern const struct pattern patterns[], patterns_end[];
+extern const struct pattern patterns[];
 
 static const struct disasm_api *api;
 
@@ -71,16 +71,16 @@ static void try_pattern(const struct pattern *p)
 /* What is too far away for 32 bits, by a byte. */
 static void distances(void)
 {
-	static const uint8_t plain[] = { 0xb8, 0x20, 0, 0, 0, 0xc3 };		 /* mov $32, %eax; ret */
-	static const uint8_t own[] = { 0x80, 0x3d, 0, 0, 0, 0x80, 0, 0xc3 };	 /* cmpb $0, -2 GiB(%rip); ret */
+	static const uint8_t plain[] = { 0xb8, 0x20, 0, 0, 0, 0xc3 };	     /* mov $32, %eax; ret */
+	static const uint8_t own[] = { 0x80, 0x3d, 0, 0, 0, 0x80, 0, 0xc3 }; /* cmpb $0, -2 GiB(%rip); ret */
 	const uint64_t here = UINT64_C(1) << 40, reach = UINT64_C(1) << 31;
 	const uint64_t last = here + ENTRYPATCH_JUMP + reach - 1;
 	struct entrypatch patch;
 	const char *why = "";
 
 	/* The way there is the shorter one: the way back begins behind it in the island. */
-	ok(entrypatch_make(api, plain, sizeof(plain), here, last + 1, HOOK, &patch, &why) == -ENOTSUP, "2 GiB above: %s",
-	   why);
+	ok(entrypatch_make(api, plain, sizeof(plain), here, last + 1, HOOK, &patch, &why) == -ENOTSUP,
+	   "2 GiB above: %s", why);
 	ok(entrypatch_make(api, plain, sizeof(plain), here, last - ENTRYPATCH_ISLAND, HOOK, &patch, &why) == 0,
 	   "a little less");
 	ok(entrypatch_make(api, plain, sizeof(plain), here, here + ENTRYPATCH_JUMP - reach - 1, HOOK, &patch, &why) ==
@@ -101,7 +101,7 @@ int main(void)
 	api = decoder_open(".libs/" DECODER_FILE, &why);
 	if (!ok(api, "there is a disassembler%s%s", why && !api ? ": " : "", why && !api ? why : ""))
 		return tap_done();
-	for (const struct pattern *p = patterns; p < patterns_end; p++)
+	for (const struct pattern *p = patterns; p->name; p++)
 		try_pattern(p);
 	distances();
 	decoder_close(api);

@@ -146,7 +146,8 @@ int main(void)
 
 	ok(!stopothers_run(NULL, 0, note_mask, &during, &why), "without other threads");
 	/* SIGKILL and SIGSTOP are never blocked. */
-	ok(!~(during | UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)), "all signals are blocked meanwhile");
+	ok(!~(during | UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)),
+	   "all signals are blocked meanwhile");
 	ok(blocked() == before, "and afterwards as before");
 
 	start();
