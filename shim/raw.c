@@ -33,7 +33,7 @@
 #define NEAR_STEP  (UINT64_C(1) << 20)
 #define NEAR_REACH (UINT64_C(1) << 30) /* a displacement of 32 bits reaches twice as far: libc has its size too */
 
-/* @hook: NULL for the one that this library exports by that name. Those that close come first (left_open()). */
+/* @hook: NULL for the one that this library exports by that name. Those that close come first (closed_unseen()). */
 static const struct {
 	const char *name;
 	void (*hook)(void);
@@ -56,11 +56,11 @@ static const struct {
 };
 
 #define COUNT (sizeof(wanted) / sizeof(wanted[0]))
-_Static_assert(COUNT *ENTRYPATCH_ISLAND <= PAGE, "all islands are in one page");
+_Static_assert(ENTRYPATCH_ISLAND *COUNT <= PAGE, "all islands are in one page");
 
 static enum raw_state state;
 static char why_unavailable[256];
-static const char *left[COUNT]; /* why a function was left as it is; NULL once it leads to its hook */
+static const char *left[COUNT]; /* why a function is left as it is; NULL where it leads to its hook, or is to */
 static struct entrypatch patches[COUNT];
 static void *entries[COUNT];
 static uint8_t *islands;
@@ -75,7 +75,7 @@ __attribute__((format(printf, 1, 2))) static void give_up(const char *format, ..
 }
 
 /* What is opened and then closed unseen would stay in the table for ever. */
-static bool left_open(size_t index)
+static bool closed_unseen(size_t index)
 {
 	for (size_t i = 0; !wanted[index].closes && i < COUNT && wanted[i].closes; i++)
 		if (left[i])
@@ -83,20 +83,23 @@ static bool left_open(size_t index)
 	return false;
 }
 
-/* A page that jumps from libc reach. It cannot be written and executed at once; NULL with errno. */
+static void *map_page(uint64_t at)
+{
+	return real(mmap64)((void *)(uintptr_t)at, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+/* A page that jumps from libc reach, or NULL; below it if possible, since above it the stack may grow. */
 static uint8_t *map_near(uint64_t address)
 {
-	address &= ~(uint64_t)(PAGE - 1);
-	for (uint64_t distance = NEAR_STEP; distance < NEAR_REACH; distance += NEAR_STEP) {
-		for (int below = 1; below >= 0; below--) {
-			uint64_t at = below ? address - distance : address + distance;
-			void *page = real(mmap64)((void *)(uintptr_t)at, PAGE, PROT_READ | PROT_WRITE,
-						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	const uint64_t page = address & ~(uint64_t)(PAGE - 1);
 
-			if (page != MAP_FAILED)
-				return page;
-			if (errno != EEXIST)
-				return NULL;
+	for (int below = 1; below >= 0; below--) {
+		for (uint64_t distance = NEAR_STEP; distance < NEAR_REACH; distance += NEAR_STEP) {
+			void *found = map_page(below ? page - distance : page + distance);
+
+			if (found != MAP_FAILED)
+				return found;
 		}
 	}
 	return NULL;
@@ -170,7 +173,7 @@ static void write_all(void *unused)
 {
 	(void)unused;
 	for (size_t i = 0; i < COUNT; i++) {
-		if (!left[i] && left_open(i))
+		if (!left[i] && closed_unseen(i))
 			left[i] = "what it opens would be closed unseen";
 		if (!left[i])
 			left[i] = write_entry(&patches[i], entries[i],

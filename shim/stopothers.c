@@ -195,7 +195,9 @@ static bool stop_all(struct stopping *s)
 			at += entry->size;
 			if (id <= 0 || id == s->caller || is_stopped(s, id))
 				continue;
-			if (s->thread_count == THREADS_MAX || now_ms() > s->until)
+			if (s->thread_count == THREADS_MAX)
+				s->why = "it has too many threads";
+			else if (now_ms() > s->until)
 				s->why = not_in_time;
 			else
 				stop(s, id);
@@ -243,8 +245,9 @@ static void run_helper(struct stopping *s)
  * @arg:     its argument
  * @ret_why: on failure: a sentence
  *
- * One at a time. No signal handler runs on the calling thread meanwhile. Where there is no other thread nothing is asked of the
- * kernel. Not under a seccomp filter that kills who calls ptrace(2): whoever lets such threads run first has to know.
+ * One at a time. No signal handler runs on the calling thread meanwhile. A system call that another thread sleeps in may fail
+ * with EINTR, as after SIGCONT (signal(7)). Where there is no other thread none is looked for. Not under a seccomp filter that
+ * kills who calls ptrace(2), where there are: the caller has to know.
  *
  * Return: 0, or -EPERM where the others could not be stopped, within two seconds; @work was not called then.
  */

@@ -162,6 +162,9 @@ dirty() {
 		left_alone 'new code is forbidden here (mprotect: E'
 		missing popen
 	done
+	RAWCTOR_POLICY=change run -1 with_rawctor raw
+	left_alone 'no function of libc could be changed: close: its code may not be changed (mprotect)'
+	missing popen
 }
 
 @test "another library between the hooks and libc: neither calls the other for ever" {
@@ -174,10 +177,10 @@ dirty() {
 		grep -q "libc's close() is left as it is: another library stands between the hook and libc" "$VM_DIR/shimmed.err"
 	done
 	# These do not stand there: one allocates in ways of its own, the other aborts where a hook does.
-	for order in "$SHIM:/usr/lib/x86_64-linux-gnu/libjemalloc.so.2" "$SHIM:$programs/.libs/strictmalloc.so"; do
-		run_shimmed raw "$order"
-		lead_to_hooks 14
-	done
+	run_shimmed raw "$SHIM:/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+	lead_to_hooks 14
+	run_shimmed threads "$SHIM:$programs/.libs/strictmalloc.so"
+	lead_to_hooks 14
 }
 
 @test "without a disassembler: built so, or not installed: it says so, and the program runs on" {
@@ -187,6 +190,10 @@ dirty() {
 	cp "$SHIM" "$VM_DIR/libcprshim.so"
 	run -1 run_shimmed raw "$VM_DIR/libcprshim.so"
 	left_alone 'the disassembler, cprshim/disasm.so, is not installed'
+	mkdir "$VM_DIR/cprshim"
+	ln -s "$(dirname "$SHIM")/disasm.so" "$VM_DIR/cprshim/disasm.so"
+	run_shimmed raw "$VM_DIR/libcprshim.so"
+	lead_to_hooks 14
 }
 
 @test "on another processor it says so, and a VM runs" {

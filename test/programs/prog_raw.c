@@ -13,6 +13,7 @@
 #include <iconv.h>
 #include <mntent.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <pty.h>
 #include <pwd.h>
 #include <semaphore.h>
@@ -177,6 +178,31 @@ static void spawned(void)
 	program_say("close", close(fd));
 }
 
+/* None of these is a cancellation point; of a stream's calls, those of one that was opened so (fopen(3), mode c). */
+static void *uncancelled(void *ret)
+{
+	pthread_cancel(pthread_self());
+	DIR *dir = opendir("/");
+	*(int *)ret = dir && !closedir(dir);
+	FILE *stream = fopen("/dev/null", "rce");
+	*(int *)ret += stream && !fclose(stream);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void cancelled(void)
+{
+	void *result = NULL;
+	pthread_t thread;
+	int done = 0;
+
+	pthread_create(&thread, NULL, uncancelled, &done);
+	pthread_join(thread, &result);
+	program_say("done before the cancellation", done);
+	program_say("cancelled", result == PTHREAD_CANCELED);
+	program_agree("cancelled");
+}
+
 static void failures(void)
 {
 	FILE *none = fopen("/none/such", "r");
@@ -200,6 +226,7 @@ int main(void)
 	shared();
 	lookups();
 	memory();
+	cancelled();
 	failures();
 	return program_end();
 }

@@ -6,7 +6,8 @@
  *	RAWCTOR_SIGNALS=yes	and get signals all the time, whose handler does so too
  *	RAWCTOR_JUMP=NAME	that function of libc's begins with a jump, as after another one who changes code
  *	RAWCTOR_POLICY=WHAT	mdwe: no memory may become executable (prctl(2)); mprotect: the same by a seccomp filter, as
- *				systemd's MemoryDenyWriteExecute= has it; ptrace: the kernel refuses to trace anything
+ *				systemd's MemoryDenyWriteExecute= has it; change: none may be both, as SELinux without execmod
+ *				has it; ptrace: the kernel refuses to trace anything
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -160,15 +161,14 @@ static void put_jump(const char *name)
 	demand(!mprotect(page, 8192, PROT_READ | PROT_EXEC), "mprotect");
 }
 
-/* @number is refused with EPERM where its argument @index has this bit; 0: in any case. */
-static void refuse(uint32_t number, unsigned int index, uint32_t bit)
+/* @number is refused with EPERM where its third argument compares so with @value. */
+static void refuse(uint32_t number, uint16_t compare, uint32_t value)
 {
-	const uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * index);
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bit, 0, bit ? 1 : 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | compare | BPF_K, value, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -183,9 +183,11 @@ static void set_policy(const char *policy)
 	if (!strcmp(policy, "mdwe"))
 		demand(!prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0), "PR_SET_MDWE");
 	else if (!strcmp(policy, "mprotect"))
-		refuse(SYS_mprotect, 2, PROT_EXEC);
+		refuse(SYS_mprotect, BPF_JSET, PROT_EXEC);
+	else if (!strcmp(policy, "change"))
+		refuse(SYS_mprotect, BPF_JEQ, PROT_READ | PROT_WRITE | PROT_EXEC);
 	else
-		refuse(SYS_ptrace, 0, 0);
+		refuse(SYS_ptrace, BPF_JGE, 0);
 }
 
 __attribute__((constructor)) static void construct(void)
