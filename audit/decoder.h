@@ -8,6 +8,7 @@
 #define DECODER_FILE "disasm.so"
 
 const struct disasm_api *decoder_open(const char *path, const char **ret_why);
+void decoder_close(const struct disasm_api *api);
 bool decoder_knows(uint16_t machine);
 
 #endif

@@ -16,7 +16,7 @@ static csh handle;
 static cs_insn *scratch;
 
 /* Part of a register counts as the whole: what writes %al changes %rax. By their numbers in machine code. */
-static const uint16_t registers[REG_COUNT][5] = {
+static const uint16_t registers[CODE_REG_COUNT][5] = {
 	{ X86_REG_RAX, X86_REG_EAX, X86_REG_AX, X86_REG_AL, X86_REG_AH },
 	{ X86_REG_RCX, X86_REG_ECX, X86_REG_CX, X86_REG_CL, X86_REG_CH },
 	{ X86_REG_RDX, X86_REG_EDX, X86_REG_DX, X86_REG_DL, X86_REG_DH },
@@ -39,8 +39,8 @@ static uint8_t numbers[X86_REG_ENDING];
 
 static void number_registers(void)
 {
-	memset(numbers, REG_NONE, sizeof(numbers));
-	for (unsigned int n = 0; n < REG_COUNT; n++) {
+	memset(numbers, CODE_REG_NONE, sizeof(numbers));
+	for (unsigned int n = 0; n < CODE_REG_COUNT; n++) {
 		for (size_t i = 0; i < 5 && registers[n][i] != X86_REG_INVALID; i++)
 			numbers[registers[n][i]] = (uint8_t)n;
 	}
@@ -48,7 +48,7 @@ static void number_registers(void)
 
 static uint8_t number_of(unsigned int reg)
 {
-	return reg < X86_REG_ENDING ? numbers[reg] : REG_NONE;
+	return reg < X86_REG_ENDING ? numbers[reg] : CODE_REG_NONE;
 }
 
 static uint16_t written(const cs_insn *insn)
@@ -63,7 +63,7 @@ static uint16_t written(const cs_insn *insn)
 	for (uint8_t i = 0; i < writes; i++) {
 		uint8_t number = number_of(write[i]);
 
-		if (number != REG_NONE)
+		if (number != CODE_REG_NONE)
 			mask |= (uint16_t)(1u << number);
 	}
 	return mask;
@@ -116,6 +116,7 @@ static void classify(const cs_insn *insn, struct insn *ret)
 	const cs_x86_op *op = insn->detail->x86.operands;
 
 	ret->fixed = uses_own_address(&insn->detail->x86);
+	ret->own_at = ret->fixed ? insn->detail->x86.encoding.disp_offset : 0;
 	ret->vsyscall = vsyscall_of(&insn->detail->x86);
 	switch (insn->id) {
 	case X86_INS_SYSCALL:
@@ -159,10 +160,10 @@ static void classify(const cs_insn *insn, struct insn *ret)
 static void classify_move(const cs_insn *insn, struct insn *ret)
 {
 	const cs_x86_op *op = insn->detail->x86.operands;
-	uint8_t to = insn->detail->x86.op_count == 2 && op[0].type == X86_OP_REG ? number_of(op[0].reg) : REG_NONE;
+	uint8_t to = insn->detail->x86.op_count == 2 && op[0].type == X86_OP_REG ? number_of(op[0].reg) : CODE_REG_NONE;
 
 	/* a move of 8 or 16 bits leaves the rest of the register as it was */
-	if (to == REG_NONE || op[0].size < 4)
+	if (to == CODE_REG_NONE || op[0].size < 4)
 		return;
 	ret->to = to;
 	if ((insn->id == X86_INS_XOR || insn->id == X86_INS_SUB) && op[1].type == X86_OP_REG &&
@@ -173,17 +174,17 @@ static void classify_move(const cs_insn *insn, struct insn *ret)
 			    : op[1].type == X86_OP_REG ? MOVE_REGISTER
 						       : MOVE_MEMORY;
 		ret->value = op[1].type == X86_OP_IMM ? (uint64_t)op[1].imm : 0;
-		ret->from = op[1].type == X86_OP_REG ? number_of(op[1].reg) : REG_NONE;
+		ret->from = op[1].type == X86_OP_REG ? number_of(op[1].reg) : CODE_REG_NONE;
 		if (ret->move == MOVE_CONSTANT && op[0].size == 4)
 			ret->value = (uint32_t)ret->value;
-		if (ret->move == MOVE_REGISTER && ret->from == REG_NONE)
+		if (ret->move == MOVE_REGISTER && ret->from == CODE_REG_NONE)
 			ret->move = MOVE_NONE;
 	}
 }
 
 static bool decode(const uint8_t *code, size_t len, uint64_t address, struct insn *ret)
 {
-	struct insn insn = { .address = address, .to = REG_NONE, .from = REG_NONE };
+	struct insn insn = { .address = address, .to = CODE_REG_NONE, .from = CODE_REG_NONE };
 
 	if (!cs_disasm_iter(handle, &code, &len, &address, scratch))
 		return false;
@@ -192,7 +193,7 @@ static bool decode(const uint8_t *code, size_t len, uint64_t address, struct ins
 	classify(scratch, &insn);
 	/* the kernel's answer, and what the instruction itself keeps there */
 	if (insn.kind == INSN_SYSCALL || insn.kind == INSN_SYSENTER || insn.kind == INSN_INT80)
-		insn.writes |= 1u << REG_RAX | 1u << REG_RCX | 1u << 11;
+		insn.writes |= 1u << CODE_REG_RAX | 1u << CODE_REG_RCX | 1u << 11;
 	classify_move(scratch, &insn);
 	*ret = insn;
 	return true;

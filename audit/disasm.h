@@ -12,8 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Registers by their numbers in machine code. */
-enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_COUNT = 16, REG_NONE = 255 };
+/* Registers by their numbers in machine code; <signal.h> has other numbers under shorter names. */
+enum {
+	CODE_REG_RAX,
+	CODE_REG_RCX,
+	CODE_REG_RDX,
+	CODE_REG_RBX,
+	CODE_REG_RSP,
+	CODE_REG_RBP,
+	CODE_REG_RSI,
+	CODE_REG_RDI,
+	CODE_REG_R8,
+	CODE_REG_COUNT = 16,
+	CODE_REG_NONE = 255,
+};
 
 enum insn_kind {
 	INSN_OTHER,
@@ -46,6 +58,8 @@ enum insn_move {
  * @from:	with MOVE_REGISTER, where the value comes from
  * @fixed:	it must stay where it is: its meaning depends on its address, it is jumped to from elsewhere, or it is a
  *		system call of its own
+ * @own_at:	where in it a displacement of 32 bits from its own end stands; 0 where there is none. Without any other
+ *		reason for @fixed it may be moved if that is adjusted
  * @vsyscall:	it names one of the three functions of the vsyscall page: which, from 1; else 0
  * @writes:	a bit for each register that it changes
  * @target:	where a jump, branch or call leads
@@ -53,7 +67,7 @@ enum insn_move {
  */
 struct insn {
 	uint64_t address;
-	uint8_t size, kind, move, to, from, vsyscall;
+	uint8_t size, kind, move, to, from, own_at, vsyscall;
 	bool fixed;
 	uint16_t writes;
 	uint64_t target, value;
@@ -79,7 +93,7 @@ struct disasm_api {
 #define VSYSCALL_PAGE 0xffffffffff600000ull
 #define VSYSCALL_STEP 0x400u
 
-#define DISASM_VERSION 1
+#define DISASM_VERSION 2
 #define DISASM_SYMBOL  "cprshim_disasm"
 
 #endif

@@ -182,7 +182,7 @@ static int add_insn_site(struct search *search, const struct code *code, size_t 
 	if (kind == SITE_VSYSCALL) {
 		site->numbers = (struct code_values){ .count = 1, .values = { vsyscalls[insn->vsyscall - 1] } };
 	} else {
-		int err = code_trace(code, index, REG_RAX, &site->numbers);
+		int err = code_trace(code, index, CODE_REG_RAX, &site->numbers);
 		uint64_t at = 0;
 		size_t size = 0;
 

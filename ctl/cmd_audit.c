@@ -46,7 +46,7 @@ static json_t *look(const struct objects *objects)
 	free(path);
 	answer = audit_json(objects, api, why);
 	if (api)
-		api->close();
+		decoder_close(api);
 	return answer;
 }
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client.h"
 #include "columns.h"
@@ -72,6 +73,29 @@ static void print_line(const char *label, const char *text)
 	putchar('\n');
 }
 
+/* CPRSHIM_RAW, where it was asked for. */
+static void print_raw(const json_t *raw)
+{
+	const json_t *left = json_object_get(raw, "left"), *function;
+	size_t i, count = json_array_size(json_object_get(raw, "patched"));
+	const char *state = jget_text(raw, "state");
+
+	if (!strcmp(state, "unavailable")) {
+		printf("%-12s unavailable: ", "raw");
+		text_print(stdout, jget_text(raw, "why"));
+		putchar('\n');
+	} else if (!strcmp(state, "on")) {
+		printf("%-12s on, %zu of %zu functions of libc\n", "raw", count, count + json_array_size(left));
+	}
+	json_array_foreach(left, i, function) {
+		printf("%-12s left alone: ", "");
+		text_print(stdout, jget_text(function, "function"));
+		fputs("(): ", stdout);
+		text_print(stdout, jget_text(function, "why"));
+		putchar('\n');
+	}
+}
+
 static void print_head(pid_t pid, const json_t *data)
 {
 	static const struct {
@@ -90,6 +114,7 @@ static void print_head(pid_t pid, const json_t *data)
 	print_line("outdated", json_is_boolean(outdated) ? (json_is_true(outdated) ? "yes" : "no") : "-");
 	if (json_is_string(json_object_get(data, "inhibited")))
 		print_line("inhibited", jget_text(data, "inhibited"));
+	print_raw(json_object_get(data, "raw"));
 	if (json_is_integer(generation))
 		printf("%-12s %" JSON_INTEGER_FORMAT "\n", "updates", json_integer_value(generation));
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../shim/raw.h"
 #include "../shim/real.h"
 #include "../shim/settings.h"
 #include "hugepages.h"
@@ -74,6 +75,24 @@ static const char *accelerator(void)
 	return kvm ? "kvm" : "tcg";
 }
 
+static json_t *raw_json(void)
+{
+	static const char *const states[] = { [RAW_OFF] = "off", [RAW_ON] = "on", [RAW_UNAVAILABLE] = "unavailable" };
+	json_t *patched = json_array(), *left = json_array();
+
+	for (size_t i = 0; i < raw_count(); i++) {
+		struct raw_function function = raw_function(i);
+
+		if (function.why)
+			json_array_append_new(left,
+					      json_pack("{s:s, s:s}", "function", function.name, "why", function.why));
+		else
+			json_array_append_new(patched, json_string(function.name));
+	}
+	return json_pack("{s:s, s:s?, s:o, s:o}", "state", states[raw_state()], "why",
+			 raw_state() == RAW_UNAVAILABLE ? raw_why() : NULL, "patched", patched, "left", left);
+}
+
 /** status_answer() - the answer to "status", a new reference */
 json_t *status_answer(void)
 {
@@ -90,6 +109,7 @@ json_t *status_answer(void)
 	preflight_vm(&plan, &running, &reasons);
 	json_object_set_new(data, "ram", ram_json(&reasons));
 	json_object_set_new(data, "plan", plan_json(&plan));
+	json_object_set_new(data, "raw", raw_json());
 	json_object_set_new(data, "inhibited", vm.inhibited[0] ? json_string(vm.inhibited) : json_null());
 	json_object_set_new(data, "blockers", reasons_blockers(&reasons));
 	json_t *last = json_array_get(vm.history, json_array_size(vm.history) - 1);

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <sys/syscall.h>
 
 #include "fdsets.h"
 #include "guard.h"
 #include "nbd.h"
+#include "nocancel.h"
 #include "real.h"
 #include "session.h"
 #include "slots.h"
@@ -33,7 +35,7 @@ static void forget(int fd)
 	table_forget(fd);
 }
 
-SHIM_HOOK int close(int fd)
+static int close_by(int (*closing)(int fd), int fd)
 {
 	if (__builtin_expect(slots_owns(fd), false) && guard_enter()) {
 		guard_leave();
@@ -49,7 +51,22 @@ SHIM_HOOK int close(int fd)
 		if (kept)
 			return 0;
 	}
-	return real(close)(fd);
+	return closing(fd);
+}
+
+SHIM_HOOK int close(int fd)
+{
+	return close_by(real(close), fd);
+}
+
+static int kernel_close(int fd)
+{
+	return (int)syscall(SYS_close, fd);
+}
+
+int nocancel_close(int fd)
+{
+	return close_by(kernel_close, fd);
 }
 
 static void forget_range(unsigned int first, unsigned int last)

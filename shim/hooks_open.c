@@ -9,11 +9,13 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "firmware.h"
 #include "guard.h"
 #include "main_call.h"
 #include "moved.h"
+#include "nocancel.h"
 #include "preserved.h"
 #include "real.h"
 #include "slots.h"
@@ -73,15 +75,16 @@ static int open_preserved(const char *path, int flags)
 	return real(open)("/dev/null", O_RDWR | (flags & O_CLOEXEC));
 }
 
-static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)
+static int open_by(__typeof__(&openat64) opening, int dirfd, const char *path, int flags, mode_t mode,
+		   enum hook_id origin)
 {
 	if (!guard_enter())
-		return real(openat64)(dirfd, path, flags, mode);
+		return opening(dirfd, path, flags, mode);
 	int fd = open_preserved(path, flags);
 	if (fd < 0)
 		fd = moved_open(path, flags);
 	if (fd == -ENOENT)
-		fd = real(openat64)(dirfd, path, flags, mode);
+		fd = opening(dirfd, path, flags, mode);
 	if (fd >= 0) {
 		table_note_file(fd, origin, path, (unsigned int)flags);
 		if ((flags & O_ACCMODE) == O_RDONLY)
@@ -89,6 +92,27 @@ static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum
 	}
 	guard_leave();
 	return fd;
+}
+
+static int open_common(int dirfd, const char *path, int flags, mode_t mode, enum hook_id origin)
+{
+	return open_by(real(openat64), dirfd, path, flags, mode, origin);
+}
+
+static int kernel_openat(int dirfd, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	READ_MODE(mode, flags);
+	return (int)syscall(SYS_openat, dirfd, path, flags, mode);
+}
+
+int nocancel_open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	READ_MODE(mode, flags);
+	return open_by(kernel_openat, AT_FDCWD, path, flags, mode, HOOK_open64);
 }
 
 SHIM_HOOK int open(const char *path, int flags, ...)

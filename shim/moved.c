@@ -116,10 +116,13 @@ int moved_open(const char *path, int flags)
 void moved_release(void)
 {
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count; i++) {
+	size_t released = count;
+
+	__atomic_store_n(&count, 0, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&lock);
+	/* Without the lock: malloc() opens files with its own held, and with CPRSHIM_RAW comes to moved_open(). */
+	for (size_t i = 0; i < released; i++) {
 		free((void *)list[i].path);
 		slots_close(list[i].fd);
 	}
-	__atomic_store_n(&count, 0, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&lock);
 }

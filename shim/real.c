@@ -3,11 +3,13 @@
  * real.c - finds libc's own functions; the only file that calls dlsym().
  *
  * The first hooked call can come from another library's constructor, before ours, and on any thread: resolving is lazy,
- * takes no lock and allocates nothing. Two threads that race here write the same values.
+ * takes no lock and allocates nothing. Two threads that race here find the same, and the first to find a function sets it:
+ * by the time that the second comes to it, it may lead elsewhere (real_redirect()).
  */
 #include "real.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
@@ -47,15 +49,14 @@ static int raw_close(int fd)
 	return (int)syscall(SYS_close, fd);
 }
 
-struct real_calls real_calls = {
-	.open = raw_open,
-	.open64 = raw_open,
-	.close = raw_close,
-	.mmap = raw_mmap,
-	.mmap64 = raw_mmap,
-	.munmap = raw_munmap,
-	.madvise = raw_madvise,
-};
+#define UNRESOLVED                                                                                              \
+	{                                                                                                       \
+		.open = raw_open, .open64 = raw_open, .close = raw_close, .mmap = raw_mmap, .mmap64 = raw_mmap, \
+		.munmap = raw_munmap, .madvise = raw_madvise                                                    \
+	}
+
+static const struct real_calls unresolved = UNRESOLVED;
+struct real_calls real_calls = UNRESOLVED;
 bool real_resolved;
 
 static const struct {
@@ -66,6 +67,14 @@ static const struct {
 #include "../state/hooks.def"
 #undef HOOK
 };
+
+/* Every member is a pointer to a function, each of another type. */
+typedef void *slot __attribute__((may_alias));
+
+static slot *slot_of(size_t index)
+{
+	return (slot *)((char *)&real_calls + symbols[index].offset);
+}
 
 /**
  * real_resolve() - fill real_calls
@@ -80,10 +89,12 @@ void real_resolve(void)
 		return;
 	resolving = true;
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
-		void *found = dlsym(RTLD_NEXT, symbols[i].name);
+		void *found = dlsym(RTLD_NEXT, symbols[i].name), *before;
 
+		memcpy(&before, (const char *)&unresolved + symbols[i].offset, sizeof(before));
 		if (found)
-			memcpy((char *)&real_calls + symbols[i].offset, &found, sizeof(found));
+			__atomic_compare_exchange_n(slot_of(i), &before, found, false, __ATOMIC_RELEASE,
+						    __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&real_resolved, true, __ATOMIC_RELEASE);
 	resolving = false;
@@ -117,4 +128,77 @@ const char *real_shadowed(void)
 void *real_symbol(const char *name)
 {
 	return dlsym(RTLD_DEFAULT, name);
+}
+
+/* Return: a symbol of a library that is loaded already, NULL where either is not there. */
+static void *symbol_of(const char *library, const char *name)
+{
+	void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+	void *found = handle ? dlsym(handle, name) : NULL;
+
+	if (handle)
+		dlclose(handle);
+	return found;
+}
+
+/**
+ * real_hook() - one of the functions that this library exports
+ * @name: its name
+ *
+ * The address of a function by its name is whosever stands first in the process, which another library may.
+ *
+ * Return: its address, or NULL.
+ */
+void *real_hook(const char *name)
+{
+	Dl_info ours;
+
+	return dladdr(&real_calls, &ours) ? symbol_of(ours.dli_fname, name) : NULL;
+}
+
+/**
+ * real_libc() - one of libc's functions, whoever else has one of that name
+ * @name:     its name; may be one that libc has for its own libraries (GLIBC_PRIVATE)
+ * @ret_size: bytes of its code
+ *
+ * Return: its address, or NULL where libc has none.
+ */
+void *real_libc(const char *name, size_t *ret_size)
+{
+	void *found = symbol_of("libc.so.6", name), *symbol;
+	Dl_info info;
+
+	if (!found || !dladdr1(found, &info, &symbol, RTLD_DL_SYMENT) || info.dli_saddr != found)
+		return NULL;
+	*ret_size = ((const ElfW(Sym) *)symbol)->st_size;
+	return found;
+}
+
+/**
+ * real_leads_to() - is real(NAME) this function?
+ * @name:     name of a hook
+ * @function: some address
+ */
+bool real_leads_to(const char *name, const void *function)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
+		if (!strcmp(symbols[i].name, name))
+			return __atomic_load_n(slot_of(i), __ATOMIC_ACQUIRE) == function;
+	return false;
+}
+
+/**
+ * real_redirect() - have every real(NAME) that is one function be another from now on
+ * @from: the function
+ * @to:   what does the same
+ *
+ * Other threads may call real() meanwhile, and take either. Async-signal-safe.
+ */
+void real_redirect(const void *from, void *to)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		void *expected = (void *)from;
+
+		__atomic_compare_exchange_n(slot_of(i), &expected, to, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	}
 }

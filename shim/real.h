@@ -57,6 +57,10 @@ extern bool real_resolved;
 void real_resolve(void);
 const char *real_shadowed(void);
 void *real_symbol(const char *name);
+void *real_hook(const char *name);
+void *real_libc(const char *name, size_t *ret_size);
+bool real_leads_to(const char *name, const void *function);
+void real_redirect(const void *from, void *to);
 
 #define real(symbol) (*(__builtin_expect(real_resolved, true) ? (void)0 : real_resolve(), &real_calls.symbol))
 

@@ -67,7 +67,9 @@ void settings_read(char *const envp[])
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 	static const char *const hugepages[] = { "auto", "off", "hugetlb", NULL }; /* enum hugepages */
+	static const char *const switches[] = { "off", "on", NULL };
 	const char *method = env_find(envp, "CPRSHIM_METHOD");
+	const char *raw = env_find(envp, "CPRSHIM_RAW");
 
 	settings.binary = env_find(envp, "CPRSHIM_BINARY");
 	if (settings.binary && !*settings.binary)
@@ -81,6 +83,8 @@ void settings_read(char *const envp[])
 		(unsigned int)parse_number(env_find(envp, "CPRSHIM_TIMEOUT"), 1, TIMEOUT_MAX_S, TIMEOUT_DEFAULT_S);
 	settings.hugepages =
 		(enum hugepages)parse_choice(env_find(envp, "CPRSHIM_HUGEPAGES"), hugepages, HUGEPAGES_AUTO);
+	settings.raw = parse_choice(raw, switches, false);
+	settings.raw_unknown = raw && *raw && parse_choice(raw, switches, -1) < 0 ? raw : NULL;
 	settings.log_level = parse_choice(env_find(envp, "CPRSHIM_LOG"), levels, LOG_LEVEL_WARN);
 	settings.log_file = env_find(envp, "CPRSHIM_LOGFILE");
 	settings.fault = env_find(envp, "CPRSHIM_FAULT");

@@ -29,6 +29,8 @@ enum hugepages {
  * @hugepages:	CPRSHIM_HUGEPAGES: auto, off, hugetlb
  * @log_level:	CPRSHIM_LOG: error, warning, info, debug (enum log_level)
  * @log_file:	CPRSHIM_LOGFILE, or NULL for stderr
+ * @raw:	CPRSHIM_RAW=on: what libc does on its own behalf is to be seen too (shim/raw.h)
+ * @raw_unknown: what else CPRSHIM_RAW says, where that is neither on nor off, or NULL
  * @fault:	CPRSHIM_FAULT: where an update is to fail (loader/fault.h), or NULL
  * @state_fd:	CPRSHIM_STATE: descriptor of the CPR state that this process was exec'd with, or -1
  * @probe_fd:	CPRSHIM_PROBE: descriptor that a probe answers on, or -1
@@ -45,6 +47,8 @@ struct settings {
 	enum hugepages hugepages;
 	int log_level;
 	const char *log_file;
+	bool raw;
+	const char *raw_unknown;
 	const char *fault;
 	int state_fd;
 	int probe_fd;

@@ -231,6 +231,6 @@ audit() {
 	run -0 make -n
 	[[ $output != *disasm.lo* ]]
 	run -0 ./cprctl audit "$QEMU_OLD"
-	[[ $output == *"not looked for: this cprctl was built without a disassembler (configure --without-capstone)"* ]]
+	[[ $output == *"not looked for: this cprshim was built without a disassembler (configure --without-capstone)"* ]]
 	[[ $output == *" hooked; "*"; 0 unknown"* ]]
 }

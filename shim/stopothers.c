@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * stopothers.c - something is done while no other thread of the process runs.
+ *
+ * Nothing that a process does to itself stops its threads but ptrace(2), and a thread cannot trace those of its own process.
+ * So a helper does: a process of its own that shares the memory, while the calling thread waits in the kernel for it to end
+ * (CLONE_VFORK). A thread that stands still may hold any lock of libc's: the helper makes system calls and no more. Its errno
+ * is the calling thread's.
+ */
+#include "stopothers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "real.h"
+
+#define THREADS_MAX	 4096
+#define LIMIT_MS	 2000
+#define STACK_SCAN_MAX	 (16u << 20)
+#define PAGE		 4096u
+#define RED_ZONE	 128u /* below the stack pointer, and in use (System V ABI, AMD64, 3.2.2) */
+#define EVENT_OF(status) ((status) >> 16)
+
+#ifndef PR_SET_PTRACER_ANY
+#define PR_SET_PTRACER	   0x59616d61 /* linux/prctl.h */
+#define PR_SET_PTRACER_ANY ((unsigned long)-1)
+#endif
+
+static const char not_traceable[] =
+	"its threads cannot be stopped: ptrace is forbidden, or another process traces them";
+static const char not_in_time[] = "its threads did not stop in time";
+static const char no_memory_read[] = "its threads' stacks cannot be read";
+
+/*
+ * One at a time.
+ * @tasks:   the process's /proc/self/task
+ * @caller:  the thread that waits
+ * @until:   when to give up, in ms of CLOCK_MONOTONIC
+ * @threads: those that were stopped, each with the signal that it was about to be given, 0 for none
+ */
+static struct stopping {
+	const struct code_range *ranges;
+	size_t count;
+	void (*work)(void *);
+	void *arg;
+	int tasks;
+	pid_t caller;
+	uint64_t until;
+	size_t thread_count;
+	struct {
+		pid_t id;
+		int signal;
+	} threads[THREADS_MAX];
+	const char *why;
+} stopping;
+
+static char stack[32768] __attribute__((aligned(16)));
+
+struct linux_dirent64 {
+	uint64_t ino;
+	int64_t offset;
+	unsigned short size;
+	unsigned char type;
+	char name[];
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_inside(const struct stopping *s, uint64_t address)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (address > s->ranges[i].start && address < s->ranges[i].end)
+			return true;
+	return false;
+}
+
+/*
+ * A handler of a signal that came in the middle of a range returns to there: what the kernel put on the stack for it says
+ * so. Nothing tells where on the stack that is, so no word may look like such an address, up to where the stack's memory ends.
+ */
+static bool stack_leads_inside(struct stopping *s, uint64_t from)
+{
+	static uint64_t words[PAGE / sizeof(uint64_t)];
+	uint64_t at = from & ~(uint64_t)7;
+
+	while (at - from < STACK_SCAN_MAX) {
+		size_t want = PAGE - at % PAGE;
+		struct iovec local = { .iov_base = words, .iov_len = want };
+		struct iovec remote = { .iov_base = (void *)(uintptr_t)at, .iov_len = want };
+		/* of our own memory: unlike a load it fails where there is none */
+		long n = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &local, 1UL, &remote, 1UL, 0UL);
+
+		if (n < 0 && errno != EFAULT)
+			s->why = no_memory_read;
+		for (long i = 0; i < n / 8; i++)
+			if (is_inside(s, words[i]))
+				return true;
+		if (n != (long)want)
+			return false;
+		at += want;
+	}
+	return false;
+}
+
+/* Waits until a thread stops or ends. Return: 1 if it has stopped, 0 if it has ended, -1 with why. */
+static int wait_for_stop(struct stopping *s, pid_t id, int *ret_signal)
+{
+	static const struct timespec pause = { .tv_nsec = 100000 };
+	int status;
+
+	for (;;) {
+		long rc = syscall(SYS_wait4, id, &status, __WALL | WNOHANG, NULL);
+
+		if (rc < 0 || (rc == id && !WIFSTOPPED(status)))
+			return 0;
+		if (rc == id) {
+			*ret_signal = EVENT_OF(status) ? 0 : WSTOPSIG(status);
+			return 1;
+		}
+		if (now_ms() > s->until) {
+			s->why = not_in_time;
+			return -1;
+		}
+		syscall(SYS_nanosleep, &pause, NULL);
+	}
+}
+
+/* Stops a thread where nothing of it is in the middle of a range; elsewhere it is let run on for a moment. */
+static void stop(struct stopping *s, pid_t id)
+{
+	struct user_regs_struct regs;
+	int signal = 0;
+
+	if (ptrace(PTRACE_SEIZE, id, NULL, NULL)) {
+		if (errno != ESRCH)
+			s->why = not_traceable;
+		return;
+	}
+	for (;;) {
+		if (ptrace(PTRACE_INTERRUPT, id, NULL, NULL) || wait_for_stop(s, id, &signal) <= 0)
+			return;
+		if (ptrace(PTRACE_GETREGS, id, NULL, &regs))
+			return; /* killed */
+		if (!is_inside(s, regs.rip) && !stack_leads_inside(s, regs.rsp - RED_ZONE))
+			break;
+		if (s->why || now_ms() > s->until) {
+			s->why = s->why ? s->why : not_in_time;
+			break;
+		}
+		ptrace(PTRACE_CONT, id, NULL, (long)signal);
+	}
+	s->threads[s->thread_count].id = id;
+	s->threads[s->thread_count++].signal = signal;
+}
+
+static bool is_stopped(const struct stopping *s, pid_t id)
+{
+	for (size_t i = 0; i < s->thread_count; i++)
+		if (s->threads[i].id == id)
+			return true;
+	return false;
+}
+
+/* Stops what runs. Return: whether there was anything; a thread that ran may have made others. */
+static bool stop_all(struct stopping *s)
+{
+	static char entries[32768];
+	bool found = false;
+	long n;
+
+	syscall(SYS_lseek, s->tasks, 0L, SEEK_SET);
+	while (!s->why && (n = syscall(SYS_getdents64, s->tasks, entries, sizeof(entries))) > 0) {
+		for (long at = 0; !s->why && at < n;) {
+			const struct linux_dirent64 *entry = (const void *)(entries + at);
+			pid_t id = (pid_t)strtol(entry->name, NULL, 10);
+
+			at += entry->size;
+			if (id <= 0 || id == s->caller || is_stopped(s, id))
+				continue;
+			if (s->thread_count == THREADS_MAX)
+				s->why = "it has too many threads";
+			else if (now_ms() > s->until)
+				s->why = not_in_time;
+			else
+				stop(s, id);
+			found = true;
+		}
+	}
+	return found;
+}
+
+static int help(void *opaque)
+{
+	struct stopping *s = opaque;
+
+	while (!s->why && stop_all(s))
+		;
+	if (!s->why)
+		s->work(s->arg);
+	for (size_t i = 0; i < s->thread_count; i++)
+		ptrace(PTRACE_DETACH, s->threads[i].id, NULL, (long)s->threads[i].signal);
+	return 0;
+}
+
+static void run_helper(struct stopping *s)
+{
+	pid_t pid;
+
+	/* Where Yama lets a process trace its own children only, it may be asked for more; EINVAL where there is no Yama. */
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+	/* No exit signal: the program's own waiting for children must not meet it. */
+	pid = clone(help, stack + sizeof(stack), CLONE_VM | CLONE_VFORK, s);
+	prctl(PR_SET_PTRACER, 0UL);
+	if (pid < 0)
+		s->why = "no process can be made that stops its threads";
+	else
+		syscall(SYS_wait4, pid, NULL, __WALL, NULL);
+}
+
+/**
+ * stopothers_run() - do something while no other thread runs
+ * @ranges:  code that is to be exchanged: no other thread is in the middle of any of it, nor will a signal handler return to
+ *	     there
+ * @count:   how many
+ * @work:    what to do. System calls and memory alone: others may hold any lock. It may run in another process, which shares
+ *	     the memory and nothing else
+ * @arg:     its argument
+ * @ret_why: on failure: a sentence
+ *
+ * One at a time. No signal handler runs on the calling thread meanwhile. A system call that another thread sleeps in may fail
+ * with EINTR, as after SIGCONT (signal(7)). Where there is no other thread none is looked for. Not under a seccomp filter that
+ * kills who calls ptrace(2), where there are: the caller has to know.
+ *
+ * Return: 0, or -EPERM where the others could not be stopped, within two seconds; @work was not called then.
+ */
+int stopothers_run(const struct code_range *ranges, size_t count, void (*work)(void *), void *arg, const char **ret_why)
+{
+	uint64_t every = ~UINT64_C(0), before;
+	int saved = errno;
+	struct stat st;
+
+	stopping = (struct stopping){ .ranges = ranges, .count = count, .work = work, .arg = arg };
+	stopping.tasks = real(open64)("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	stopping.caller = (pid_t)syscall(SYS_gettid);
+	stopping.until = now_ms() + LIMIT_MS;
+	/* The system call itself: libc keeps two signals back from who asks for all. */
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &every, &before, sizeof(every));
+	if (stopping.tasks < 0 || fstat(stopping.tasks, &st))
+		stopping.why = "its threads are not known: there is no /proc";
+	else if (st.st_nlink == 3) /* ".", ".." and one thread */
+		work(arg);
+	else
+		run_helper(&stopping);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+	if (stopping.tasks >= 0)
+		real(close)(stopping.tasks);
+	errno = saved;
+	if (!stopping.why)
+		return 0;
+	*ret_why = stopping.why;
+	return -EPERM;
+}
