@@ -57,12 +57,22 @@ teardown() {
 	grep -qx 'rounds were done: 1' "$VM_DIR/shimmed.out"
 }
 
-@test "threads do what they like, libc and liburing with them: nothing unknown or stale but what goes past the hooks" {
+@test "threads do what they like, libc and rings with them: nothing unknown or stale but what is known to go past the hooks" {
 	run_shimmed random
-	# Each kind was there while all stood still; those of popen(), tmpfile() and liburing are the ones without a record.
+	# Each kind was there while all stood still.
 	run -0 sed -n 's/^seen at rest: //p' "$VM_DIR/shimmed.err"
-	[[ $output =~ ^[1-9][0-9]*\ descriptors,\ [1-9][0-9]*\ streams,\ [1-9][0-9]*\ folders,\ [1-9][0-9]*\ mappings,\ [1-9] ]]
-	[[ $output =~ [1-9][0-9]*\ children,\ [1-9][0-9]*\ temporary\ files,\ [1-9][0-9]*\ rings$ ]]
+	[[ $output =~ ^[1-9][0-9]*\ descriptors,\ [1-9][0-9]*\ streams,\ [1-9][0-9]*\ folders,\ [1-9][0-9]*\ mappings$ ]]
+	# A line for each reason why table and kernel may differ, and no other.
+	sed -n 's/^allowed [1-9][0-9]* times: //p' "$VM_DIR/shimmed.err" | sort | diff -u - <(
+		cat <<-'END'
+			stale: it was closed past the hooks, which nothing tells the table
+			unknown: a ring is made by a raw system call
+			unknown: a ring opened or accepted it
+			unknown: popen() makes its pipe inside libc
+			unknown: posix_openpt() opens inside libc
+			unknown: tmpfile() opens inside libc
+		END
+	)
 }
 
 @test "children forked while 64 threads are in hooks do not hang" {
