@@ -10,11 +10,6 @@ teardown() { teardown_vm_dir; }
 
 MACHINE=pc-q35-7.2
 
-# do_qmp COMMAND [ARGUMENTS, AS JQ WRITES THEM]
-do_qmp() {
-	vm_ctl "$(jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}")"
-}
-
 # There and back, without a warning. In between and at the end the rest of the line, a command, must succeed.
 there_and_back() {
 	update_vm new
@@ -563,9 +558,6 @@ with open(sys.argv[1], "rb", buffering=0) as tty:
 	wait_link 5 gdb 'OK'
 	guest_alive
 }
-
-# A client's first message: it asks for the main channel (spice-protocol, spice/protocol.h: SpiceLinkHeader, SpiceLinkMess).
-SPICE_LINK='REDQ\x02\0\0\0\x02\0\0\0\x12\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\x12\0\0\0'
 
 @test "SPICE: on TCP and UNIX sockets the listener stays, with agent and mouse, and clients can come again at once" {
 	local ports inode agent=(-device virtio-serial-pci -chardev spicevmc,id=agent,name=vdagent

@@ -14,11 +14,6 @@ setup() {
 }
 teardown() { teardown_vm_dir; }
 
-# do_qmp COMMAND [ARGUMENTS, AS JQ WRITES THEM]
-do_qmp() {
-	vm_ctl "$(jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}")"
-}
-
 hmp() {
 	do_qmp human-monitor-command "{\"command-line\": \"$1\"}" | jq -r .
 }

@@ -23,10 +23,6 @@ MACHINE=pc-q35-7.2
 export CPRSHIM_TIMEOUT=2
 FAKEQEMU=$CPRSHIM_BUILDDIR/test/programs/fakeqemu
 
-do_qmp() {
-	vm_ctl "$(jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}")"
-}
-
 in_state() {
 	[ "$(vm_ctl query-status | jq -r .status)" = "$1" ]
 }

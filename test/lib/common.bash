@@ -259,6 +259,11 @@ vm_ctl() {
 	qmp "$VM_CTL" "$@"
 }
 
+# do_qmp COMMAND [ARGUMENTS, AS JQ WRITES THEM]: the same, for one command.
+do_qmp() {
+	vm_ctl "$(jq -nc --arg name "$1" "{execute: \$name, arguments: ${2:-{\}}}")"
+}
+
 # guest_alive: the guest goes on counting.
 guest_alive() {
 	local before
@@ -355,6 +360,10 @@ start_link() {
 	start_background "$VM_DIR/$name.json" "$TOOLS/link.py" --log "$VM_DIR/$name.link" --input "$VM_DIR/$name.in" "$@"
 	wait_for 5 grep -q ready "$VM_DIR/$name.json"
 }
+
+# What a SPICE client says first (spice-protocol, spice/protocol.h: SpiceLinkHeader, SpiceLinkMess): it asks for the main channel.
+# shellcheck disable=SC2034 # tests send it
+SPICE_LINK='REDQ\x02\0\0\0\x02\0\0\0\x12\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\x12\0\0\0'
 
 # send_link NAME TEXT: as printf's %b writes it.
 send_link() {
