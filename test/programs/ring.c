@@ -68,7 +68,7 @@ static void put(struct ring *ring, const struct io_uring_sqe *request)
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 }
 
-/** ring_submit() - have something done, sometime; no ring_do() after it */
+/** ring_submit() - have something done, sometime, its answer never read; no ring_do() in this ring after it */
 void ring_submit(struct ring *ring, const struct io_uring_sqe *request)
 {
 	put(ring, request);
