@@ -265,21 +265,6 @@ calls() {
 
 # --- a real VM
 
-# known_and_open: the numbers that the table knows are those that are open, but for the shim's own and what is known to go past the
-# hooks; $VM_DIR/unseen has a line that says why for each of these. A connection may be about to be closed between two looks.
-known_and_open() {
-	wait_for 5 known_is_open 2>/dev/null || known_is_open
-}
-
-known_is_open() {
-	cprctl_status | jq '.descriptors[].fd' | sort -n >"$VM_DIR/known"
-	# Guest RAM is the shim's own and recorded; QEMU's end of the private monitor is recorded too, at a high number.
-	find "/proc/$VM_PID/fd" -type l -printf '%f %l\n' | sort -n | awk '$1 < 700' >"$VM_DIR/links"
-	sed -n 's/ anon_inode:\[io_uring\]$/ is a ring, which liburing makes by a raw system call/p' "$VM_DIR/links" >"$VM_DIR/unseen"
-	awk '$2 != "anon_inode:[io_uring]" { print $1 }' "$VM_DIR/links" >"$VM_DIR/open"
-	awk '$1 < 700' "$VM_DIR/known" | diff -u - "$VM_DIR/open"
-}
-
 @test "the table of a real VM and its process's descriptors agree, also after an update and hot-plug" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	boot_guest -drive "if=virtio,format=qcow2,file=$VM_DIR/disk.qcow2" -vnc "unix:$VM_DIR/vnc.sock" \
