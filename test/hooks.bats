@@ -147,7 +147,8 @@ child_preload() {
 	cat >"$VM_DIR/look" <<-'END'
 		#!/bin/bash
 		env | grep -v '^_=' | sort
-		ls -l /proc/$$/fd | awk 'NR > 1 { print $9 }'
+		# Not through a pipe, which this shell itself may still have.
+		ls /proc/$$/fd
 		grep -E '^(Threads|SigCgt|SigBlk|SigIgn)' /proc/$$/status
 		ls "$CPRSHIM_RUNDIR"
 		echo "maps of the shim: $(grep -c libcprshim /proc/$$/maps)"
