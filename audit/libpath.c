@@ -28,13 +28,11 @@ struct cache_entry {
 };
 
 /* Folders that the loader knows by itself, Debian's and others'. */
-static const char *const folders[] = {
-	"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib",
-};
+static const char *const folders[] = { "/$LIB", "/usr/$LIB", "/lib64", "/usr/lib64", "/lib", "/usr/lib" };
 
-/* A search: @fn says with 1 that a file is the one, with 0 that it is not. */
+/* A search: @fn says with 1 that a file is the one, with 0 that it is not; @lib stands for $LIB. */
 struct search {
-	const char *name;
+	const char *name, *lib;
 	libpath_fn fn;
 	void *arg;
 };
@@ -85,7 +83,7 @@ static int try_expanded(const struct search *search, const char *folder, size_t 
 		}
 		n = token(folder + i, "LIB");
 		if (n) {
-			append(path, sizeof(path), "lib/x86_64-linux-gnu", 20);
+			append(path, sizeof(path), search->lib, strlen(search->lib));
 			continue;
 		}
 		n = 1;
@@ -168,6 +166,15 @@ static int try_cache(const struct search *search)
 }
 
 /**
+ * libpath_multiarch() - the folder below / and /usr that is for one kind of processor, where Debian has its libraries
+ * @obj: a file for that kind
+ */
+const char *libpath_multiarch(const struct elfobject *obj)
+{
+	return obj->machine == EM_AARCH64 ? "lib/aarch64-linux-gnu" : "lib/x86_64-linux-gnu";
+}
+
+/**
  * libpath_each() - the files that a library may be
  * @asking: what is looked for
  * @fn:     called with each file that is there; 1: it is the one, 0: not, negative: give up
@@ -181,7 +188,7 @@ int libpath_each(const struct libpath *asking, libpath_fn fn, void *arg)
 {
 	const char *first = asking->library_path ? asking->library_path : getenv("LD_LIBRARY_PATH");
 	const char *runpath = elfobject_dynamic_text(asking->obj, DT_RUNPATH);
-	struct search search = { asking->name, fn, arg };
+	struct search search = { asking->name, libpath_multiarch(asking->program), fn, arg };
 	int found = 0;
 
 	if (strchr(asking->name, '/'))
@@ -199,6 +206,6 @@ int libpath_each(const struct libpath *asking, libpath_fn fn, void *arg)
 	if (!found)
 		found = try_cache(&search);
 	for (size_t i = 0; !found && i < sizeof(folders) / sizeof(folders[0]); i++)
-		found = try_path(&search, folders[i], strlen(folders[i]));
+		found = try_expanded(&search, folders[i], strlen(folders[i]), "");
 	return found;
 }

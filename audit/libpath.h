@@ -24,6 +24,7 @@ struct libpath {
 
 typedef int (*libpath_fn)(const char *path, void *arg);
 
+const char *libpath_multiarch(const struct elfobject *obj);
 int libpath_each(const struct libpath *asking, libpath_fn fn, void *arg);
 
 #endif

@@ -188,7 +188,7 @@ static int add_folder(struct objects *objects, const char *folder)
 
 static int add_modules(struct objects *objects, const char *program)
 {
-	static const char *const under[] = { "lib/x86_64-linux-gnu", "lib64", "lib" };
+	const char *const under[] = { libpath_multiarch(&objects->items[0].elf), "lib64", "lib" };
 	char real[PATH_MAX], folder[PATH_MAX];
 	int err = 0;
 

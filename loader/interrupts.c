@@ -12,7 +12,11 @@
 #include "version.h"
 #include "vm.h"
 
-/* Functions of QEMU's (include/qom/object.h, include/hw/virtio/virtio.h, include/qemu/event_notifier.h). */
+/*
+ * Functions of QEMU's (include/qom/object.h, include/hw/virtio/virtio.h, include/qemu/event_notifier.h). 11.1 has
+ * virtio_set_guest_notifier() in place of virtio_queue_set_guest_notifier_fd_handler(); it calls event_notifier_cleanup()
+ * too.
+ */
 struct functions {
 	void *(*object_get_root)(void);
 	int (*object_child_foreach_recursive)(void *object, int (*fn)(void *child, void *opaque), void *opaque);
@@ -24,6 +28,7 @@ struct functions {
 	void (*virtio_queue_set_guest_notifier_fd_handler)(void *queue, bool assign, bool with_irqfd);
 	int (*event_notifier_init)(void *notifier, int active);
 	void (*event_notifier_cleanup)(void *notifier);
+	int (*virtio_set_guest_notifier)(void *device, int n, bool assign, bool with_irqfd);
 };
 
 /* Is there a device that may have lost one? Found out by the check, acted upon by the same update. */
@@ -33,6 +38,7 @@ static bool find(struct functions *ret)
 {
 	bool all = true;
 
+	*ret = (struct functions){ .object_get_root = NULL };
 #define FIND(name) all = (ret->name = (__typeof__(ret->name))real_symbol(#name)) && all
 	FIND(object_get_root);
 	FIND(object_child_foreach_recursive);
@@ -41,11 +47,28 @@ static bool find(struct functions *ret)
 	FIND(virtio_queue_get_desc_addr);
 	FIND(virtio_get_queue);
 	FIND(virtio_queue_get_guest_notifier);
-	FIND(virtio_queue_set_guest_notifier_fd_handler);
 	FIND(event_notifier_init);
+	if (!all)
+		return false;
+	FIND(virtio_queue_set_guest_notifier_fd_handler);
 	FIND(event_notifier_cleanup);
+	if (all)
+		return true;
+	all = true;
+	FIND(virtio_set_guest_notifier);
 #undef FIND
 	return all;
+}
+
+/* Take a queue's eventfd away: its handler is called once more. */
+static void take_away(const struct functions *f, void *device, int n, void *notifier)
+{
+	if (f->virtio_set_guest_notifier) {
+		f->virtio_set_guest_notifier(device, n, false, false);
+		return;
+	}
+	f->virtio_queue_set_guest_notifier_fd_handler(f->virtio_get_queue(device, n), false, false);
+	f->event_notifier_cleanup(notifier);
 }
 
 /*
@@ -60,14 +83,12 @@ static int repeat_one(void *object, void *opaque)
 	    !f->object_dynamic_cast(object, "virtio-scsi-device"))
 		return 0;
 	for (int n = 0; n < f->virtio_get_num_queues(object); n++) {
-		void *queue = f->virtio_get_queue(object, n);
-		void *notifier = f->virtio_queue_get_guest_notifier(queue);
+		void *notifier = f->virtio_queue_get_guest_notifier(f->virtio_get_queue(object, n));
 
 		/* No driver has set it up, or no descriptor is left: nothing was lost, or nothing can be done. */
 		if (!f->virtio_queue_get_desc_addr(object, n) || f->event_notifier_init(notifier, 1))
 			continue;
-		f->virtio_queue_set_guest_notifier_fd_handler(queue, false, false);
-		f->event_notifier_cleanup(notifier);
+		take_away(f, object, n, notifier);
 	}
 	return 0;
 }

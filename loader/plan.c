@@ -17,6 +17,7 @@
 #include "chardevs.h"
 #include "namedfds.h"
 #include "optvalue.h"
+#include "rings.h"
 #include "telnets.h"
 #include "version.h"
 #include "vhosts.h"
@@ -455,6 +456,7 @@ int plan_make(struct plan *ret, const json_t *chardevs, json_t *fdsets, uint64_t
 	check_endpoints(ret, chardevs, blockers);
 	telnets_check(ret, chardevs, blockers);
 	vsocks_check(ret, chardevs, blockers);
+	rings_check(ret, blockers);
 	namedfds_check(ret, blockers);
 	check_twins(ret, blockers);
 	check_netdevs(ret, blockers);

@@ -166,6 +166,16 @@ int preflight_plan(struct plan *plan, uint64_t deadline_ns, struct reasons *reas
 	}
 }
 
+/* Hooks and table are there on every host that the library is built for; an update is for those that it was tried on. */
+static void check_processor(struct reasons *reasons)
+{
+#if defined(__x86_64__)
+	(void)reasons;
+#else
+	reasons_add(reasons, BLOCKER_HOST_PROCESSOR, "updates are not available for this processor");
+#endif
+}
+
 /**
  * preflight_vm() - look for everything that stands against an update of this VM
  * @plan:	 what becomes of its descriptors; plan_free() ends it in any case
@@ -179,6 +189,7 @@ int preflight_vm(struct plan *plan, bool *ret_running, struct reasons *reasons)
 	uint64_t deadline = qmp_in_ms(30000);
 
 	*plan = (struct plan){ .fds = NULL };
+	check_processor(reasons);
 	if (!vm.machine[0] || !vm.entities) {
 		reasons_add(reasons, BLOCKER_NOT_STARTED, "QEMU has not finished starting");
 		return -EAGAIN;

@@ -73,7 +73,7 @@ debian_mirror() {
 }
 
 # fetch_packages DIR SUITE PACKAGE...: downloads the packages' files of that suite into DIR. @PACKAGE stands for the first that
-# PACKAGE depends on.
+# PACKAGE depends on. FETCH_ARCHITECTURE is the Debian architecture, here and below; this machine's where it is not set.
 fetch_packages() {
 	local dir=$1 suite=$2
 	shift 2
@@ -114,9 +114,10 @@ download_closure() {
 # with_apt_lists DIR "SUITE..." COMMAND...: the command in DIR, with apt lists of its own, so the machine's apt never gets to
 # know of the suites, nor does it count what is installed here.
 with_apt_lists() {
-	local dir=$1 suites=$2 suite mirror options key=/usr/share/keyrings/debian-archive-keyring.gpg
+	local dir=$1 suites=$2 suite arch mirror options key=/usr/share/keyrings/debian-archive-keyring.gpg
 	shift 2
 
+	arch=${FETCH_ARCHITECTURE:-$(dpkg --print-architecture)}
 	dir=$(realpath "$dir")
 	mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial"
 	[ -r "$key" ] || die "$key is missing (package debian-archive-keyring)"
@@ -130,6 +131,7 @@ with_apt_lists() {
 	options=(-qq -o "Dir::Etc::sourcelist=$dir/apt/sources.list" -o Dir::Etc::sourceparts=-
 		-o "Dir::State::lists=$dir/apt/lists" -o Dir::State::status=/dev/null
 		-o "Dir::Cache=$dir/apt/cache" -o APT::Sandbox::User=root
+		-o "APT::Architecture=$arch" -o "APT::Architectures=$arch"
 		-o APT::Get::AllowUnauthenticated=false)
 	# What apt says is shown only if it failed, and then without the mirror's address.
 	if (apt-get "${options[@]}" update && cd "$dir" && "$@") >"$dir/apt/log" 2>&1; then

@@ -559,9 +559,6 @@ with open(sys.argv[1], "rb", buffering=0) as tty:
 	guest_alive
 }
 
-# A client's first message: it asks for the main channel (spice-protocol, spice/protocol.h: SpiceLinkHeader, SpiceLinkMess).
-SPICE_LINK='REDQ\x02\0\0\0\x02\0\0\0\x12\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\x12\0\0\0'
-
 @test "SPICE: on TCP and UNIX sockets the listener stays, with agent and mouse, and clients can come again at once" {
 	local ports inode agent=(-device virtio-serial-pci -chardev spicevmc,id=agent,name=vdagent
 		-device virtserialport,chardev=agent,name=com.redhat.spice.0)

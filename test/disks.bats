@@ -24,11 +24,11 @@ teardown() {
 # --- interrupts that QEMU loses ---
 
 # Since 8.2 QEMU's "stop" may overtake an I/O thread that has finished a request and is about to tell the guest. Here
-# the thread is always late, and a request always waits for its limit when the guest is stopped.
+# the thread is always late, and a request always waits for its limit when the guest is stopped. boot_with_late_interrupts new|11
 boot_with_late_interrupts() {
 	SHIM=$SHIM:$CPRSHIM_BUILDDIR/test/programs/.libs/lateirq.so
 	qemu-img create -q -f raw "$VM_DIR/disk" 64M
-	use_qemu new
+	use_qemu "$1"
 	boot_linux -M pc-q35-7.2 -accel tcg -name debug-threads=on -object iothread,id=io0 \
 		-drive "file=$VM_DIR/disk,format=raw,if=none,id=disk0,cache=none,aio=native,throttling.iops-total=10" \
 		-device virtio-blk-pci,drive=disk0,iothread=io0
@@ -37,7 +37,7 @@ boot_with_late_interrupts() {
 }
 
 @test "an interrupt that QEMU 10.0 loses as it stops the guest: the guest gets it after the update" {
-	boot_with_late_interrupts
+	boot_with_late_interrupts new
 	for _ in 1 2; do
 		update_vm old
 		update_vm new
@@ -47,9 +47,20 @@ boot_with_late_interrupts() {
 	serial_was_whole
 }
 
+@test "an interrupt that QEMU 11.1 loses as it stops the guest: the guest gets it after the update" {
+	boot_with_late_interrupts 11
+	for _ in 1 2; do
+		update_vm old
+		update_vm 11
+	done
+	disk_goes_on
+	power_off
+	serial_was_whole
+}
+
 @test "an interrupt that QEMU 10.0 loses as it stops the guest: the guest gets it after an update that failed" {
 	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=save
-	boot_with_late_interrupts
+	boot_with_late_interrupts new
 	for _ in 1 2 3; do
 		run -1 update_vm old
 		[[ $output == *'as asked for by CPRSHIM_FAULT'* ]]

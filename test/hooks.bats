@@ -57,12 +57,22 @@ teardown() {
 	grep -qx 'rounds were done: 1' "$VM_DIR/shimmed.out"
 }
 
-@test "threads do what they like, libc and liburing with them: nothing unknown or stale but what goes past the hooks" {
+@test "threads do what they like, libc and rings with them: nothing unknown or stale but what is known to go past the hooks" {
 	run_shimmed random
-	# Each kind was there while all stood still; those of popen(), tmpfile() and liburing are the ones without a record.
+	# Each kind was there while all stood still.
 	run -0 sed -n 's/^seen at rest: //p' "$VM_DIR/shimmed.err"
-	[[ $output =~ ^[1-9][0-9]*\ descriptors,\ [1-9][0-9]*\ streams,\ [1-9][0-9]*\ folders,\ [1-9][0-9]*\ mappings,\ [1-9] ]]
-	[[ $output =~ [1-9][0-9]*\ children,\ [1-9][0-9]*\ temporary\ files,\ [1-9][0-9]*\ rings$ ]]
+	[[ $output =~ ^[1-9][0-9]*\ descriptors,\ [1-9][0-9]*\ streams,\ [1-9][0-9]*\ folders,\ [1-9][0-9]*\ mappings$ ]]
+	# A line for each reason why table and kernel may differ, and no other.
+	sed -n 's/^allowed [1-9][0-9]* times: //p' "$VM_DIR/shimmed.err" | sort | diff -u - <(
+		cat <<-'END'
+			stale: it was closed past the hooks, which nothing tells the table
+			unknown: a ring is made by a raw system call
+			unknown: a ring opened or accepted it
+			unknown: popen() makes its pipe inside libc
+			unknown: posix_openpt() opens inside libc
+			unknown: tmpfile() opens inside libc
+		END
+	)
 }
 
 @test "children forked while 64 threads are in hooks do not hang" {
@@ -137,7 +147,8 @@ child_preload() {
 	cat >"$VM_DIR/look" <<-'END'
 		#!/bin/bash
 		env | grep -v '^_=' | sort
-		ls -l /proc/$$/fd | awk 'NR > 1 { print $9 }'
+		# Not through a pipe, which this shell itself may still have.
+		ls /proc/$$/fd
 		grep -E '^(Threads|SigCgt|SigBlk|SigIgn)' /proc/$$/status
 		ls "$CPRSHIM_RUNDIR"
 		echo "maps of the shim: $(grep -c libcprshim /proc/$$/maps)"
@@ -255,19 +266,6 @@ calls() {
 
 # --- a real VM
 
-# known_and_open: the numbers that the table knows are those that are open and not the shim's own. A connection may be about to be
-# closed between the two looks.
-known_and_open() {
-	wait_for 5 known_is_open 2>/dev/null || known_is_open
-}
-
-known_is_open() {
-	cprctl_status | jq '.descriptors[].fd' | sort -n >"$VM_DIR/known"
-	find "/proc/$VM_PID/fd" -type l -printf '%f\n' | sort -n | awk '$1 < 700' >"$VM_DIR/open"
-	# Guest RAM is the shim's own and recorded; QEMU's end of the private monitor is recorded too, at a high number.
-	awk '$1 < 700' "$VM_DIR/known" | diff -u - "$VM_DIR/open"
-}
-
 @test "the table of a real VM and its process's descriptors agree, also after an update and hot-plug" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	boot_guest -drive "if=virtio,format=qcow2,file=$VM_DIR/disk.qcow2" -vnc "unix:$VM_DIR/vnc.sock" \
@@ -283,4 +281,117 @@ known_is_open() {
 	update_vm
 	known_and_open
 	cprctl_status | jq -e '[.descriptors[] | select(.detail | tostring | endswith("second.log"))] | length == 1'
+}
+
+# disk_io DISK: QEMU itself writes to the disk and reads it back, as its guest would. It tells on stdout what came of it.
+disk_io() {
+	local command before
+
+	for command in "write -P 7 0 64k" "read -P 7 0 64k"; do
+		before=$(disk_answers)
+		do_qmp human-monitor-command "{\"command-line\": \"qemu-io $1 \\\"$command\\\"\"}"
+		[ "$(disk_answers)" -gt "$before" ]
+	done
+	fails grep 'Pattern verification failed' "$VM_LOG"
+}
+
+disk_answers() {
+	grep -c ' 65536/65536 bytes' "$VM_LOG" || true
+}
+
+# clients_come_and_go: at each listener; table and kernel agree while they are there, and when they have gone.
+clients_come_and_go() {
+	local clients=() client
+
+	come vnc "$VM_DIR/vnc.sock"
+	wait_link 5 vnc RFB
+	come spice "$VM_DIR/spice.sock"
+	send_link spice "$SPICE_LINK"
+	wait_link 5 spice REDQ
+	come qmp "$VM_QMP"
+	wait_link 5 qmp '"QMP"'
+	[ ! -S "$VM_DIR/added.sock" ] || come added "$VM_DIR/added.sock"
+	known_and_open
+	for client in "${clients[@]}"; do
+		end_process "$client"
+	done
+	known_and_open
+}
+
+come() {
+	start_link "$@"
+	clients+=("${STARTED[-1]}")
+}
+
+# session_of old|new|11: a VM's life in that version of QEMU, up to an update by each method and beyond it.
+session_of() {
+	local disk
+
+	use_qemu "$1"
+	make_netns
+	for disk in first second; do
+		truncate -s 16M "$VM_DIR/$disk.raw"
+	done
+	boot_guest -M pc-i440fx-7.2 -smp 2 -object iothread,id=io0 -object iothread,id=io1 \
+		-spice "unix=on,addr=$VM_DIR/spice.sock,disable-ticketing=on" -vnc "unix:$VM_DIR/vnc.sock" -device qxl-vga \
+		-drive "if=none,id=disk0,format=raw,cache=none,aio=io_uring,file=$VM_DIR/first.raw" \
+		-device virtio-blk-pci,drive=disk0,iothread=io0 -device virtio-scsi-pci,id=scsi0,iothread=io1 \
+		-device virtio-serial-pci -chardev spicevmc,id=agent,name=vdagent \
+		-device virtserialport,chardev=agent,name=com.redhat.spice.0
+	start_serial_client
+	known_and_open
+	[ "$(wc -l <"$VM_DIR/open")" -gt 20 ]
+	disk_io disk0
+	known_and_open
+	[ -s "$VM_DIR/unseen" ]
+	clients_come_and_go
+
+	do_qmp blockdev-add "{driver: \"raw\", \"node-name\": \"disk1\", cache: {direct: true},
+		file: {driver: \"file\", filename: \"$VM_DIR/second.raw\", aio: \"io_uring\"}}"
+	do_qmp device_add '{driver: "scsi-hd", drive: "disk1", id: "hd1", bus: "scsi0.0"}'
+	known_and_open
+	disk_io "-d hd1"
+	known_and_open
+	do_qmp netdev_add "{type: \"tap\", id: \"net1\", ifname: \"$TAP\", script: \"no\", downscript: \"no\"}"
+	do_qmp device_add '{driver: "virtio-net-pci", netdev: "net1", id: "nic1"}'
+	known_and_open
+	do_qmp chardev-add "{id: \"added\", backend: {type: \"socket\", data: {
+		addr: {type: \"unix\", data: {path: \"$VM_DIR/added.sock\"}}, server: true, wait: false}}}"
+	do_qmp device_add '{driver: "virtserialport", chardev: "added", id: "port1"}'
+	known_and_open
+	clients_come_and_go
+
+	update_by_ctl --method relay
+	known_and_open
+	disk_io disk0
+	disk_io "-d hd1"
+	clients_come_and_go
+	update_by_ctl --method exec
+	known_and_open
+	disk_io disk0
+	disk_io "-d hd1"
+	clients_come_and_go
+
+	do_qmp device_del '{id: "hd1"}'
+	wait_for 5 do_qmp blockdev-del '{"node-name": "disk1"}'
+	do_qmp device_del '{id: "port1"}'
+	wait_for 5 do_qmp chardev-remove '{id: "added"}'
+	known_and_open
+	stop_serial_client
+}
+
+@test "a whole session of QEMU 7.2: SPICE, VNC, io_uring, I/O threads, hot-plug, relay, exec: table and kernel agree after each step" {
+	session_of old
+	[ "$(vm_version)" = 7.2 ]
+}
+
+@test "a whole session of QEMU 10.0: the same" {
+	# Its built-in path leads to the modules of 7.2.
+	QEMU_MODULE_DIR=${QEMU_NEW%/bin/*}/lib/x86_64-linux-gnu/qemu session_of new
+	[ "$(vm_version)" = 10.0 ]
+}
+
+@test "a whole session of QEMU 11.1: the same" {
+	session_of 11
+	[ "$(vm_version)" = 11.1 ]
 }

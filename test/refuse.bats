@@ -281,6 +281,55 @@ bitmap_is_well() {
 		.[0].name == "lasting" and .[0].recording and .[0].persistent and .[0].inconsistent != true'
 }
 
+# ring COMMAND...: QEMU's ring does it (test/programs/ringer.c); the number that it answers is in RING.
+ring() {
+	rm -f "$VM_DIR/ring.did"
+	echo "$*" >"$VM_DIR/ring.next"
+	mv "$VM_DIR/ring.next" "$VM_DIR/ring.do"
+	wait_for 5 test -e "$VM_DIR/ring.did"
+	RING=$(cat "$VM_DIR/ring.did")
+	[ "$RING" -ge 0 ]
+}
+
+# is_planned FD KIND ACTION, is_recorded FD: what the kernel tells of it at an update, and whether a hook has seen it.
+is_planned() {
+	ctl status --json "$VM_PID" | jq -e --argjson fd "$1" --arg kind "$2" --arg action "$3" \
+		'any(.plan[]; .fd == $fd and .kind == $kind and .action == $action)'
+}
+
+is_recorded() { ctl status --json "$VM_PID" | jq -e --argjson fd "$1" 'any(.descriptors[]; .fd == $fd)'; }
+
+@test "what a ring opens, accepts and closes is seen; what it has without a number or waits for is refused" {
+	local opened accepted what
+
+	RINGER_DIR=$VM_DIR SHIM=$SHIM:$CPRSHIM_BUILDDIR/test/programs/.libs/ringer.so boot_guest -M $MACHINE
+	start_serial_client
+	ring open "$VM_DIR/opened"
+	opened=$RING
+	ring accept
+	accepted=$RING
+	ring stale "$VM_DIR/stale"
+	fails is_recorded "$opened"
+	fails is_recorded "$accepted"
+	is_recorded "$RING"
+	is_planned "$opened" file reopen
+	is_planned "$accepted" outgoing-connection close
+	ctl status --json "$VM_PID" | jq -e --argjson fd "$RING" 'all(.plan[]; .fd != $fd)'
+	updatable new
+	jq -e --argjson fd "$accepted" 'any(.closed[]; .fd == $fd)' <<<"$UPDATE_RESULT"
+	fails is_recorded "$opened"
+	fails is_recorded "$accepted"
+
+	for what in "keep with a table of files of its own" "wait-accept that waits for a connection or a message" \
+		"wait-message that waits for a connection or a message"; do
+		ring "${what%% *}"
+		refused "^descriptor [0-9]+ is a ring ${what#* }: "
+		ring end
+	done
+	updatable old
+	stop_serial_client
+}
+
 @test "descriptors passed in by a monitor's client that cannot be given again; a debugger at the gdbstub" {
 	boot_guest -M $MACHINE -gdb "unix:$VM_DIR/gdb.sock,server=on,wait=off"
 	# Something else is called so too: it may have taken it.

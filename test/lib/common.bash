@@ -367,6 +367,10 @@ start_link() {
 	wait_for 5 grep -q ready "$VM_DIR/$name.json"
 }
 
+# What a SPICE client says first (spice-protocol, spice/protocol.h: SpiceLinkHeader, SpiceLinkMess): it asks for the main channel.
+# shellcheck disable=SC2034 # tests send it
+SPICE_LINK='REDQ\x02\0\0\0\x02\0\0\0\x12\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\x12\0\0\0'
+
 # send_link NAME TEXT: as printf's %b writes it.
 send_link() {
 	printf '%b' "$2" 1<>"$VM_DIR/$1.in"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Programs of test/programs/ in QEMU's place, with the shim and without it; after lib/common.
+# Programs of test/programs/ in QEMU's place, with the shim and without it, and what the table of a real QEMU must hold; after lib/common.
 
 setup_programs() {
 	programs=$CPRSHIM_BUILDDIR/test/programs
@@ -55,4 +55,19 @@ same_with_and_without() {
 
 cprctl_status() {
 	CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" status --json "$VM_PID"
+}
+
+# known_and_open: the numbers that the table knows are those that are open, but for the shim's own and what is known to go past the
+# hooks; $VM_DIR/unseen has a line that says why for each of these. A connection may be about to be closed between two looks.
+known_and_open() {
+	wait_for 5 known_is_open 2>/dev/null || known_is_open
+}
+
+known_is_open() {
+	cprctl_status | jq '.descriptors[].fd' | sort -n >"$VM_DIR/known"
+	# Guest RAM is the shim's own and recorded; QEMU's end of the private monitor is recorded too, at a high number.
+	find "/proc/$VM_PID/fd" -type l -printf '%f %l\n' | sort -n | awk '$1 < 700' >"$VM_DIR/links"
+	sed -n 's/ anon_inode:\[io_uring\]$/ is a ring, which liburing makes by a raw system call/p' "$VM_DIR/links" >"$VM_DIR/unseen"
+	awk '$2 != "anon_inode:[io_uring]" { print $1 }' "$VM_DIR/links" >"$VM_DIR/open"
+	awk '$1 < 700' "$VM_DIR/known" | diff -u - "$VM_DIR/open"
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * prog_random.c - many threads make, duplicate and end descriptors, streams and mappings of every kind in random order, with
- * what libc and liburing open by themselves in between. Whenever all of them stand still, the table is held against the
- * kernel: nothing unknown and nothing stale but what is known to go past the hooks.
+ * what libc opens by itself and what rings (io_uring) open, accept and close in between. Whenever all of them stand still,
+ * the table is held against the kernel: nothing unknown and nothing stale but what is known to go past the hooks.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -16,7 +16,6 @@
 #include <pty.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,17 +26,28 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "../../state/fdtable.h"
 #include "program.h"
+#include "ring.h"
 
 #define THREADS 12
 #define ROUNDS	20
 #define STEPS	120
 #define HELD	20
 
-enum held_kind { NOTHING, DESCRIPTOR, STREAM, FOLDER, MAPPING, CHILD, TEMPORARY, RING, KINDS };
+enum held_kind { NOTHING, DESCRIPTOR, STREAM, FOLDER, MAPPING, CHILD, TEMPORARY, TERMINAL, RING, BY_RING, KINDS };
+
+/* What is open without a record. An update finds it in /proc/self/fd (shim/inspect.c). */
+static const char *const why_unseen[KINDS] = {
+	[CHILD] = "unknown: popen() makes its pipe inside libc",
+	[TEMPORARY] = "unknown: tmpfile() opens inside libc",
+	[TERMINAL] = "unknown: posix_openpt() opens inside libc",
+	[RING] = "unknown: a ring is made by a raw system call",
+	[BY_RING] = "unknown: a ring opened or accepted it",
+};
 
 /**
  * struct held - what a thread has, through all rounds
@@ -59,15 +69,10 @@ struct worker {
 
 static struct worker workers[THREADS];
 static pthread_barrier_t standing;
-static bool unseen[FDTABLE_SLOTS];
+static bool have_rings; /* the kernel's part is there */
 
-/* liburing, whose own system calls no hook sees; NULL where it or the kernel's part is not there. */
-static int (*ring_init)(unsigned int entries, void *ring, unsigned int flags);
-static void (*ring_exit)(void *ring);
-
-/* struct io_uring is smaller; its ring_fd is where liburing 2 has it (liburing.h). */
-#define RING_SIZE 1024
-#define RING_FD	  196
+/* By number: a ring closed it since the table was looked at. */
+static bool closed_by_ring[FDTABLE_SLOTS];
 
 static void check(bool ok, const char *what)
 {
@@ -201,19 +206,20 @@ static void receive(struct worker *w)
 	check(!close(pair[0]) && !close(pair[1]), "close");
 }
 
-/* A listener without a name, a client, and the connection. */
+/* A listener without a name, a client, and the connection, which a ring accepts where one is held. */
 static void accept_one(struct worker *w)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0), fd;
+	struct held *ring = any(w, RING);
 	socklen_t len = sizeof(addr);
 
 	check(!bind(listener, (struct sockaddr *)&addr, len) && !listen(listener, 1), "listen");
 	check(!getsockname(listener, (struct sockaddr *)&addr, &len), "getsockname");
 	check(!connect(client, (struct sockaddr *)&addr, len), "connect");
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	check(fd >= 0, "accept4");
-	hold(w, DESCRIPTOR, fd, NULL);
+	fd = ring ? ring_accept(ring->at, listener) : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	check(fd >= 0, "accept");
+	hold(w, ring ? BY_RING : DESCRIPTOR, fd, NULL);
 	check(!close(client) && !close(listener), "close");
 }
 
@@ -221,13 +227,21 @@ static void accept_one(struct worker *w)
 
 static void make_ring(struct worker *w)
 {
-	char *ring = calloc(1, RING_SIZE);
-	int fd;
+	struct ring *ring = malloc(sizeof(*ring));
 
-	check(ring, "calloc");
-	check(!ring_init(4, ring, 0), "io_uring_queue_init");
-	memcpy(&fd, ring + RING_FD, sizeof(fd));
-	hold(w, RING, fd, ring);
+	check(ring && !ring_start(ring), "ring_start");
+	hold(w, RING, ring->fd, ring);
+}
+
+static void open_by_ring(struct worker *w)
+{
+	struct held *ring = any(w, RING);
+	int fd = ring ? ring_open(ring->at, "/dev/null", O_RDWR | O_CLOEXEC) : -1;
+
+	if (!ring)
+		return;
+	check(fd >= 0, "ring_open");
+	hold(w, BY_RING, fd, NULL);
 }
 
 static void make_other(struct worker *w)
@@ -235,8 +249,9 @@ static void make_other(struct worker *w)
 	FILE *stream = NULL;
 	DIR *folder;
 	void *at;
+	int fd;
 
-	switch (pick(w, 6)) {
+	switch (pick(w, 8)) {
 	case 0:
 		stream = fopen("/dev/zero", "re");
 		check(stream, "fopen");
@@ -262,8 +277,16 @@ static void make_other(struct worker *w)
 		check(stream, "tmpfile");
 		hold(w, TEMPORARY, fileno(stream), stream);
 		break;
+	case 5:
+		fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+		check(fd >= 0, "posix_openpt");
+		hold(w, TERMINAL, fd, NULL);
+		break;
+	case 6:
+		open_by_ring(w);
+		break;
 	default:
-		if (ring_init)
+		if (have_rings)
 			make_ring(w);
 		break;
 	}
@@ -278,9 +301,10 @@ static void let_libc_work(struct worker *w)
 	struct dirent **entries;
 	struct passwd pw, *user;
 	char buf[4096];
+	void *library;
 	int count;
 
-	switch (pick(w, 6)) {
+	switch (pick(w, 8)) {
 	case 0:
 		if (!getaddrinfo("127.0.0.1", "1", &hints, &found))
 			freeaddrinfo(found);
@@ -302,6 +326,15 @@ static void let_libc_work(struct worker *w)
 		if (count >= 0)
 			free(entries);
 		break;
+	case 5:
+		openlog("random", LOG_NDELAY, LOG_USER);
+		closelog();
+		break;
+	case 6:
+		/* one that nothing needs any more, so that it is loaded each time */
+		library = dlopen("libutil.so.1", RTLD_NOW);
+		check(library && !dlclose(library), "dlopen");
+		break;
 	default:
 		sysconf(_SC_NPROCESSORS_ONLN);
 		break;
@@ -310,12 +343,25 @@ static void let_libc_work(struct worker *w)
 
 /* --- what ends them */
 
+/* By a ring, where one is held. */
+static void end_past_hooks(struct worker *w, int fd)
+{
+	struct held *ring = any(w, RING);
+
+	if (!ring) {
+		check(!close(fd), "close");
+		return;
+	}
+	__atomic_store_n(&closed_by_ring[fd], true, __ATOMIC_RELAXED);
+	check(!ring_close(ring->at, fd), "ring_close");
+}
+
 static void end_descriptor(struct worker *w, int fd)
 {
 	struct held *other;
 	FILE *stream;
 
-	switch (pick(w, 4)) {
+	switch (pick(w, 5)) {
 	case 0:
 		check(!close_range((unsigned int)fd, (unsigned int)fd, 0), "close_range");
 		break;
@@ -332,8 +378,11 @@ static void end_descriptor(struct worker *w, int fd)
 			break;
 		}
 		/* fall through */
-	default:
+	case 3:
 		check(!close(fd), "close");
+		break;
+	default:
+		end_past_hooks(w, fd);
 		break;
 	}
 }
@@ -360,8 +409,14 @@ static void end(struct worker *w, struct held *held)
 	case CHILD:
 		check(pclose(ended.at) == 0, "pclose");
 		break;
+	case TERMINAL:
+		check(!close(ended.fd), "close");
+		break;
+	case BY_RING:
+		end_past_hooks(w, ended.fd);
+		break;
 	case RING:
-		ring_exit(ended.at);
+		ring_end(ended.at);
 		free(ended.at);
 		break;
 	default:
@@ -423,6 +478,7 @@ static void *work(void *arg)
 
 static void look(int round, unsigned int seen[KINDS])
 {
+	static const char *unseen[FDTABLE_SLOTS];
 	char where[64];
 
 	memset(unseen, 0, sizeof(unseen));
@@ -431,26 +487,24 @@ static void look(int round, unsigned int seen[KINDS])
 			const struct held *held = &workers[t].held[i];
 
 			seen[held->kind]++;
-			if (held->kind == CHILD || held->kind == TEMPORARY || held->kind == RING)
-				unseen[held->fd] = true;
+			if (why_unseen[held->kind])
+				unseen[held->fd] = why_unseen[held->kind];
 		}
 	}
 	snprintf(where, sizeof(where), "round %d", round);
-	program_agree_but(where, unseen);
+	program_agree_but(where, unseen, closed_by_ring);
+	memset(closed_by_ring, 0, sizeof(closed_by_ring));
 }
 
-static void find_ring(void)
+/* Does the kernel have rings, and let us? */
+static bool rings_work(void)
 {
-	void *library = dlopen("liburing.so.2", RTLD_NOW);
-	char ring[RING_SIZE] = { 0 };
+	struct ring ring;
 
-	ring_init = library ? (int (*)(unsigned int, void *, unsigned int))dlsym(library, "io_uring_queue_init") : NULL;
-	ring_exit = library ? (void (*)(void *))dlsym(library, "io_uring_queue_exit") : NULL;
-	if (!ring_init || !ring_exit || ring_init(4, ring, 0)) {
-		ring_init = NULL;
-		return;
-	}
-	ring_exit(ring);
+	if (ring_start(&ring))
+		return false;
+	ring_end(&ring);
+	return true;
 }
 
 int main(void)
@@ -460,7 +514,7 @@ int main(void)
 	unsigned int seen[KINDS] = { 0 };
 
 	program_start();
-	find_ring();
+	have_rings = rings_work();
 	fprintf(stderr, "seed %u\n", seed);
 	pthread_barrier_init(&standing, NULL, THREADS + 1);
 	for (unsigned int t = 0; t < THREADS; t++) {
@@ -474,9 +528,8 @@ int main(void)
 	}
 	for (int t = 0; t < THREADS; t++)
 		pthread_join(workers[t].thread, NULL);
-	fprintf(stderr,
-		"seen at rest: %u descriptors, %u streams, %u folders, %u mappings, %u children, %u temporary files, "
-		"%u rings\n",
-		seen[DESCRIPTOR], seen[STREAM], seen[FOLDER], seen[MAPPING], seen[CHILD], seen[TEMPORARY], seen[RING]);
+	look(ROUNDS, seen);
+	fprintf(stderr, "seen at rest: %u descriptors, %u streams, %u folders, %u mappings\n", seen[DESCRIPTOR],
+		seen[STREAM], seen[FOLDER], seen[MAPPING]);
 	return program_end();
 }

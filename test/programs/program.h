@@ -15,7 +15,7 @@ void program_start(void);
 long program_say(const char *what, long result);
 void program_expect(int fd, const char *kind, const char *origin, const char *detail);
 void program_agree(const char *where);
-void program_agree_but(const char *where, const bool *unseen);
+void program_agree_but(const char *where, const char *const *unseen, const bool *closed);
 void program_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool program_expects_table(void);
 bool program_recorded(int fd);
