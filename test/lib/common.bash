@@ -565,7 +565,8 @@ make_netns() {
 	ip -n "$NETNS" link set lo up
 	ip -n "$NETNS" tuntap add dev "$TAP" mode tap "${mode[@]}"
 	ip -n "$NETNS" address add "$HOST_ADDRESS/24" dev "$TAP"
-	ip -n "$NETNS" link set "$TAP" up
+	# The kernel drops what does not fit, and a guest under TCG on a machine that has other work may not read for seconds.
+	ip -n "$NETNS" link set "$TAP" txqueuelen 5000 up
 	VM_WRAPPER=(ip netns exec "$NETNS")
 	TAP_ARGS=(-netdev "tap,id=net0,ifname=$TAP,script=no,downscript=no"
 		-device "virtio-net-pci,netdev=net0,mac=52:54:00:11:00:02")

@@ -136,7 +136,7 @@ def main():
     parser.add_argument("--udp", type=int, default=0, metavar="PORT", help="datagrams to this port instead of pings")
     parser.add_argument("--rate", type=float, default=100, help="packets a second")
     parser.add_argument("--count", type=int, default=0, help="end by itself after so many")
-    parser.add_argument("--drain", type=float, default=1, help="seconds to wait for late answers at the end")
+    parser.add_argument("--drain", type=float, default=10, help="seconds to wait for late answers at the end")
     sys.exit(Pinger(parser.parse_args()).run())
 
 
