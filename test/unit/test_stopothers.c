@@ -154,7 +154,8 @@ static void beside_a_hole(void)
 	struct stat st = { .st_blocks = -1 };
 
 	rc = ftruncate(fd, (off_t)size);
-	mmap(at + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	void *hole = mmap(at + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	rc |= hole == MAP_FAILED;
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, at, size);
 	atomic_store(&stop, false);
