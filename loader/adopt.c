@@ -13,6 +13,7 @@
 #include "../shim/log.h"
 #include "../shim/moved.h"
 #include "../shim/preserved.h"
+#include "../shim/raw.h"
 #include "../shim/real.h"
 #include "../shim/settings.h"
 #include "../shim/slots.h"
@@ -484,6 +485,7 @@ char **successor_adopt(int state_fd, char **exec_argv)
 	char **argv = prepare_main(state);
 	if (!argv)
 		rollback_now("the %s program could not take over: no memory", rollback_which());
+	raw_start(vm.own_path); /* while there is one thread */
 	service_start();
 	fault_at("start"); /* its deadline is watched from here on */
 	return argv;

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 
-#include "../shim/raw.h"
 #include "../shim/real.h"
 #include "../shim/settings.h"
 #include "argv.h"
@@ -20,7 +19,6 @@
 #include "probe.h"
 #include "start.h"
 #include "successor.h"
-#include "vm.h"
 
 static int (*program_main)(int, char **, char **);
 
@@ -66,6 +64,5 @@ SHIM_HOOK int __libc_start_main(int (*main)(int, char **, char **), int argc, ch
 	if (!vmm_argv)
 		return real(__libc_start_main)(main, argc, argv, init, fini, rtld_fini, stack_end);
 	settings_give_way(true);
-	raw_start(vm.own_path);
 	return real(__libc_start_main)(main_and_exit, count(vmm_argv), vmm_argv, init, fini, rtld_fini, stack_end);
 }

@@ -22,6 +22,7 @@
 #include "../shim/inspect.h"
 #include "../shim/lifecycle.h"
 #include "../shim/log.h"
+#include "../shim/raw.h"
 #include "../shim/real.h"
 #include "../shim/session.h"
 #include "../shim/settings.h"
@@ -209,6 +210,7 @@ char **first_start(char **argv, char **envp)
 	service_catch_signal();
 	first_lifecycle();
 	changes_watch();
+	raw_start(vm.own_path);
 	const char *const extra[] = { "-readconfig", config, NULL };
 	return argv_with(argv, extra);
 }

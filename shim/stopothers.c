@@ -28,7 +28,6 @@
 
 #define THREADS_MAX	 4096
 #define LIMIT_MS	 2000
-#define STACK_SCAN_MAX	 (16u << 20)
 #define PAGE		 4096u
 #define RED_ZONE	 128u /* below the stack pointer, and in use (System V ABI, AMD64, 3.2.2) */
 #define EVENT_OF(status) ((status) >> 16)
@@ -46,6 +45,7 @@ static const char no_memory_read[] = "its threads' stacks cannot be read";
 /*
  * One at a time.
  * @tasks:   the process's /proc/self/task
+ * @maps:    its /proc/self/maps
  * @caller:  the thread that waits
  * @until:   when to give up, in ms of CLOCK_MONOTONIC
  * @threads: those that were stopped, each with the signal that it was about to be given, 0 for none
@@ -55,7 +55,7 @@ static struct stopping {
 	size_t count;
 	void (*work)(void *);
 	void *arg;
-	int tasks;
+	int tasks, maps;
 	pid_t caller;
 	uint64_t until;
 	size_t thread_count;
@@ -92,30 +92,56 @@ static bool is_inside(const struct stopping *s, uint64_t address)
 	return false;
 }
 
+/* Where the mapping that an address lies in ends; 0 with why where that is not known. */
+static uint64_t mapping_end(struct stopping *s, uint64_t address)
+{
+	static char text[4096];
+	uint64_t number[2] = { 0, 0 };
+	unsigned int field = 0; /* "start-end rest": which of these */
+	long n;
+
+	syscall(SYS_lseek, s->maps, 0L, SEEK_SET);
+	while ((n = syscall(SYS_read, s->maps, text, sizeof(text))) > 0) {
+		for (long i = 0; i < n; i++) {
+			if (text[i] == '\n') {
+				field = 0;
+				number[0] = number[1] = 0;
+			} else if (field < 2 && (text[i] == '-' || text[i] == ' ')) {
+				if (field++ && address >= number[0] && address < number[1])
+					return number[1];
+			} else if (field < 2) {
+				uint8_t digit = (uint8_t)(text[i] >= 'a' ? text[i] - 'a' + 10 : text[i] - '0');
+
+				number[field] = number[field] << 4 | digit;
+			}
+		}
+	}
+	s->why = no_memory_read;
+	return 0;
+}
+
 /*
  * A handler of a signal that came in the middle of a range returns to there: what the kernel put on the stack for it says
- * so. Nothing tells where on the stack that is, so no word may look like such an address, up to where the stack's memory ends.
+ * so. Nothing tells where on the stack that is, so no word may look like such an address, up to where the stack's memory ends:
+ * what lies behind it may be a file's, and reading would fill its holes.
  */
 static bool stack_leads_inside(struct stopping *s, uint64_t from)
 {
 	static uint64_t words[PAGE / sizeof(uint64_t)];
-	uint64_t at = from & ~(uint64_t)7;
+	uint64_t end = mapping_end(s, from);
 
-	while (at - from < STACK_SCAN_MAX) {
-		size_t want = PAGE - at % PAGE;
-		struct iovec local = { .iov_base = words, .iov_len = want };
-		struct iovec remote = { .iov_base = (void *)(uintptr_t)at, .iov_len = want };
-		/* of our own memory: unlike a load it fails where there is none */
+	for (uint64_t at = from & ~(uint64_t)7; !s->why && at < end; at += PAGE - at % PAGE) {
+		size_t size = PAGE - at % PAGE;
+		struct iovec local = { .iov_base = words, .iov_len = size };
+		struct iovec remote = { .iov_base = (void *)(uintptr_t)at, .iov_len = size };
+		/* of our own memory: unlike a load it fails where it cannot be read */
 		long n = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &local, 1UL, &remote, 1UL, 0UL);
 
-		if (n < 0 && errno != EFAULT)
+		if (n != (long)size)
 			s->why = no_memory_read;
 		for (long i = 0; i < n / 8; i++)
 			if (is_inside(s, words[i]))
 				return true;
-		if (n != (long)want)
-			return false;
-		at += want;
 	}
 	return false;
 }
@@ -160,7 +186,7 @@ static void stop(struct stopping *s, pid_t id)
 		if (ptrace(PTRACE_GETREGS, id, NULL, &regs))
 			return; /* killed */
 		if (!is_inside(s, regs.rip) && !stack_leads_inside(s, regs.rsp - RED_ZONE))
-			break;
+			break; /* or why */
 		if (s->why || now_ms() > s->until) {
 			s->why = s->why ? s->why : not_in_time;
 			break;
@@ -259,11 +285,12 @@ int stopothers_run(const struct code_range *ranges, size_t count, void (*work)(v
 
 	stopping = (struct stopping){ .ranges = ranges, .count = count, .work = work, .arg = arg };
 	stopping.tasks = real(open64)("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	stopping.maps = real(open64)("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	stopping.caller = (pid_t)syscall(SYS_gettid);
 	stopping.until = now_ms() + LIMIT_MS;
 	/* The system call itself: libc keeps two signals back from who asks for all. */
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &every, &before, sizeof(every));
-	if (stopping.tasks < 0 || fstat(stopping.tasks, &st))
+	if (stopping.tasks < 0 || stopping.maps < 0 || fstat(stopping.tasks, &st))
 		stopping.why = "its threads are not known: there is no /proc";
 	else if (st.st_nlink == 3) /* ".", ".." and one thread */
 		work(arg);
@@ -272,6 +299,8 @@ int stopothers_run(const struct code_range *ranges, size_t count, void (*work)(v
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	if (stopping.tasks >= 0)
 		real(close)(stopping.tasks);
+	if (stopping.maps >= 0)
+		real(close)(stopping.maps);
 	errno = saved;
 	if (!stopping.why)
 		return 0;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,8 +65,12 @@ static void *run(void *round)
 
 	memcpy(&function, &code, sizeof(function));
 	while (!atomic_load(&stop)) {
-		for (int i = 0; i < 100; i++)
+		for (int i = 0; i < 100; i++) {
 			function();
+			/* elsewhere for some time, so that each is found there soon */
+			for (volatile int pause = 0; pause < 20; pause++)
+				;
+		}
 		atomic_fetch_add((atomic_ulong *)round, 1);
 	}
 	return NULL;
@@ -125,6 +130,46 @@ static unsigned int exchange_often(bool with_signals)
 	return failed;
 }
 
+static void *wait_for_end(void *unused)
+{
+	while (!atomic_load(&stop))
+		sched_yield();
+	return unused;
+}
+
+static void nothing(void *unused)
+{
+	(void)unused;
+}
+
+/* Behind a thread's stack there may be guest RAM: reading a hole of a memfd would fill it. */
+static void beside_a_hole(void)
+{
+	const size_t size = 1 << 20;
+	int fd = memfd_create("hole", MFD_CLOEXEC), rc;
+	char *at = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const char *why = NULL;
+	pthread_attr_t attr;
+	pthread_t thread;
+	struct stat st = { .st_blocks = -1 };
+
+	rc = ftruncate(fd, (off_t)size);
+	void *hole = mmap(at + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	rc |= hole == MAP_FAILED;
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, at, size);
+	atomic_store(&stop, false);
+	pthread_create(&thread, &attr, wait_for_end, NULL);
+	pthread_attr_destroy(&attr);
+	rc |= stopothers_run(NULL, 0, nothing, NULL, &why);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	fstat(fd, &st);
+	ok(!rc && !st.st_blocks, "what lies behind a stack is not read: %ld blocks", (long)st.st_blocks);
+	munmap(at, 2 * size);
+	close(fd);
+}
+
 static uint64_t blocked(void)
 {
 	uint64_t mask = 0;
@@ -160,5 +205,6 @@ int main(void)
 	ok(exchange_often(true) == 0 && done == EXCHANGES, "exchanged while signal handlers will return to it");
 	end();
 	ok(atomic_load(&signals) > EXCHANGES, "%lu signals", atomic_load(&signals));
+	beside_a_hole();
 	return tap_done();
 }
