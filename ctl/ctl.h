@@ -41,6 +41,7 @@
 #define OPT_REASON	 (1u << 18)
 #define OPT_RECEIVE	 (1u << 19)
 #define OPT_TO		 (1u << 20)
+#define OPT_OUTDATED	 (1u << 21)
 
 /* What follows a subcommand's options. */
 enum operand {
