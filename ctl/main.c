@@ -23,10 +23,10 @@ static const struct command commands[] = {
 	  OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_status },
 	{ "check", "PID [options]", "Tell whether a VM can be updated, and every reason if not. Touches nothing.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_REHEARSE | OPT_MAX_BLACKOUT | OPT_COMMAND, OPERAND_PID, cmd_check },
-	{ "update", "PID [options]", "Update a VM in place and wait for the outcome.",
+	{ "update", "PID|--all [options]", "Update a VM, or all of them, in place and wait for the outcome.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_METHOD | OPT_PAUSED | OPT_TIMEOUT | OPT_VERBOSE | OPT_COMMAND |
-		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT | OPT_TO,
-	  OPERAND_PID, cmd_update },
+		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT | OPT_TO | OPT_EVERY_VM | OPT_OUTDATED | OPT_PARALLEL | OPT_STOP,
+	  OPERAND_PID_UNLESS_ALL, cmd_update },
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
 	{ "audit", "FILE|PID [options]",
 	  "Show which system calls of a program, or of a process, go past the hooks. Runs nothing.",

@@ -16,16 +16,25 @@ setup() {
 
 teardown() { teardown_vm_dir; }
 
-# boot NAME [QEMU ARGUMENTS]: one VM of several; its PID is in PIDS[NAME]
+# boot NAME [QEMU ARGUMENTS]: one VM of several, in a folder of its own but for program and run directory; its PID is in PIDS[NAME]
 boot() {
-	local name=$1
+	local name=$1 all=$VM_DIR
 
 	shift
-	VM_QMP=$VM_DIR/$name-qmp.sock
-	VM_CTL=$VM_DIR/$name-ctl.sock
-	VM_SERIAL=$VM_DIR/$name-serial.sock
-	boot_guest -M pc-q35-7.2 -name "$name" -pidfile "$VM_DIR/$name.pid" "$@"
+	local VM_DIR=$all/$name VM_LOG=$all/$name/qemu.log VM_QMP=$all/$name/qmp.sock
+	mkdir -p "$VM_DIR"
+	ln -sfn "$all/run" "$VM_DIR/run"
+	ln -sfn "$all/qemu-system-x86_64" "$VM_DIR/qemu-system-x86_64"
+	use_vm "$name" "$all"
+	boot_guest -M pc-q35-7.2 -name "$name" "$@"
 	PIDS[$name]=$VM_PID
+}
+
+# use_vm NAME: it is the one that the functions of common.bash talk to
+use_vm() {
+	VM_CTL=${2:-$VM_DIR}/$1/ctl.sock
+	VM_SERIAL=${2:-$VM_DIR}/$1/serial.sock
+	VM_PID=${PIDS[$1]:-}
 }
 
 # row NAME: what list tells of it
@@ -133,4 +142,170 @@ other_build() {
 	row one | jq -e '.outdated == false'
 	nsenter -m -t "$VM_PID" -- mv "$VM_DIR/new" "$VM_DIR/usr/bin/qemu-system-x86_64"
 	row one | jq -e '.outdated == true and (.available.version | startswith("10."))'
+}
+
+# fleet_update [OPTIONS]: cprctl update --all; its exit status, output and errors are in status, output and stderr
+fleet_update() {
+	run --separate-stderr ctl update --all "$@"
+	echo "$status: $output; $stderr" >&2
+}
+
+# outcome NAME: what the JSON of the last fleet_update says of it
+outcome() {
+	jq -r --argjson pid "${PIDS[$1]}" '.vms[] | select(.pid == $pid) | .outcome' <<<"$output"
+}
+
+@test "update --all: usage" {
+	local options
+
+	for options in "--all 1" "--outdated 1" "--parallel 2 1" "--stop-on-failure 1" "--all --parallel 0" "--all --parallel 65" \
+		"--all --binary /b" "--all --to /s" "--all --paused" "--all --command true"; do
+		# shellcheck disable=SC2086 # words
+		run -2 ctl update $options
+	done
+	fleet_update
+	[ "$status" = 0 ]
+	[ "$output" = "0 VMs" ]
+}
+
+@test "update --all --outdated: those that are, a line for each and a summary; once more, and nothing is left to do" {
+	install "$QEMU_OLD"
+	use_qemu "$VM_DIR/usr/bin/qemu-system-x86_64"
+	boot one
+	boot two
+	boot three
+	install "$QEMU_NEW"
+	# By itself, and so not by the others' leave.
+	use_vm two
+	update_vm
+	fleet_update --outdated --parallel 2
+	[ "$status" = 0 ]
+	grep -qE "^\[1/2\] [0-9]+ (one|three): updated from 7\.2\.[0-9]+ to 10\.[0-9.]+ by relay, blackout [0-9.]+ ms$" <<<"$output"
+	[[ $output == *"[2/2] ${PIDS[one]} one: updated "* || $output == *"[2/2] ${PIDS[three]} three: updated "* ]]
+	[ "${lines[2]}" = "2 VMs: 2 updated" ]
+	[ -z "$stderr" ]
+	fleet_update --outdated
+	[ "$status" = 0 ]
+	[ "$output" = "0 VMs" ]
+	fleet_update --json -v
+	[ "$status" = 0 ]
+	jq -e '.summary.updated == 3 and (.vms | length) == 3 and .interrupted == false and .vms[0].result.to.version != null' <<<"$output"
+	[[ $stderr == *" two: freeze: "* && $stderr == *"[3/3] "*": updated from 10."* ]]
+	for name in one two three; do
+		use_vm "$name"
+		wait_for_guest 5
+	done
+}
+
+@test "update --all: one that is refused does not hold the others up; with --stop-on-failure nothing more is begun, and 1 says so" {
+	boot one
+	boot two
+	boot three
+	ctl inhibit "${PIDS[two]}" --reason "a backup"
+	use_qemu new
+	fleet_update --outdated --json
+	[ "$status" = 1 ]
+	[ "$(outcome one) $(outcome two) $(outcome three)" = "updated refused updated" ]
+	for name in one three; do
+		ctl inhibit "${PIDS[$name]}"
+	done
+	fleet_update --stop-on-failure
+	[ "$status" = 1 ]
+	[[ ${lines[0]} == "[1/3] "*": refused: "*"inhibited"* ]]
+	[ "${lines[3]}" = "3 VMs: 1 refused, 2 not begun" ]
+	fleet_update --stop-on-failure --json
+	jq -e '.summary == {"updated": 0, "refused": 1, "failed": 0, "lost": 0, "ended": 0, "not known to be outdated": 0, "not begun": 2}' \
+		<<<"$output"
+}
+
+@test "update --all: one that fails, one that ends of its own accord meanwhile, one that does not say whether it is outdated" {
+	printf '#!/bin/sh\nexec %s "$@"\n' "$QEMU_NEW" >"$VM_DIR/script"
+	chmod 755 "$VM_DIR/script"
+	CPRSHIM_FAULT=load:exit boot one
+	CPRSHIM_BINARY=$VM_DIR/script boot two
+	CPRSHIM_FAULT=@$VM_DIR/faults boot three
+	echo "check:wait" >"$VM_DIR/faults"
+	use_qemu new
+	start_background "$VM_DIR/all.json" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --all --outdated --json --parallel 3
+	wait_for 30 test -e "$VM_DIR/faults.check"
+	qmp "$VM_DIR/three/ctl.sock" quit
+	: >"$VM_DIR/faults"
+	rm "$VM_DIR/faults.check"
+	wait_for 60 test -s "$VM_DIR/all.json"
+	output=$(cat "$VM_DIR/all.json")
+	[ "$(outcome one) $(outcome two) $(outcome three)" = "failed not known to be outdated ended" ]
+	use_vm one
+	wait_for_guest 5
+	fleet_update --method transfer
+	[ "$status" = 1 ]
+	[[ $output == *" two: updated from 7."*", it is process "*" now"* ]]
+	STARTED+=("$(cat "$VM_DIR/two/pid")")
+}
+
+@test "update --all is interrupted: what is under way comes to its end, nothing more is begun, and the next run does what is left" {
+	local signal all
+
+	for signal in INT TERM; do
+		use_qemu old
+		for name in one two three; do
+			echo >"$VM_DIR/$name.faults"
+			CPRSHIM_FAULT=@$VM_DIR/$name.faults boot "$name"
+			echo "stop:wait" >"$VM_DIR/$name.faults"
+		done
+		use_qemu new
+		start_background "$VM_DIR/all.log" env --default-signal="$signal" "CPRSHIM_RUNDIR=$VM_DIR/run" \
+			"$CPRCTL" update --all --outdated
+		all=$!
+		wait_for 30 test -e "$VM_DIR/one.faults.stop" -o -e "$VM_DIR/two.faults.stop" -o -e "$VM_DIR/three.faults.stop"
+		kill -"$signal" "$all"
+		wait_for 10 grep -q "interrupted: no more" "$VM_DIR/all.log"
+		for name in one two three; do
+			: >"$VM_DIR/$name.faults"
+			rm -f "$VM_DIR/$name.faults.stop"
+		done
+		wait_for 60 is_gone "$all"
+		grep -qx "3 VMs: 1 updated, 2 not begun" "$VM_DIR/all.log"
+		fleet_update --outdated
+		[ "$status" = 0 ]
+		[ "${lines[2]}" = "2 VMs: 2 updated" ]
+		for name in one two three; do
+			use_vm "$name"
+			wait_for_guest 5
+			end_process "$VM_PID"
+		done
+		rm "$VM_DIR/all.log"
+	done
+}
+
+@test "update --all is killed, and interrupted twice: the updates that are under way come to their end" {
+	local all
+
+	boot_held() {
+		echo >"$VM_DIR/faults"
+		CPRSHIM_FAULT=@$VM_DIR/faults boot one
+		echo "load:wait" >"$VM_DIR/faults"
+		use_qemu new
+		start_background "$VM_DIR/all.log" env --default-signal=INT "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --all
+		all=$!
+		wait_for 30 test -e "$VM_DIR/faults.load"
+	}
+	is_updated() {
+		: >"$VM_DIR/faults"
+		rm "$VM_DIR/faults.load"
+		wait_for 30 is_gone "$all"
+		wait_for 30 update_beyond 0
+		update_history | jq -e 'last | .outcome == "updated"'
+		wait_for_guest 5
+	}
+	boot_held
+	kill -KILL "$all"
+	is_updated
+	end_process "$VM_PID"
+	use_qemu old
+	boot_held
+	kill -INT "$all"
+	wait_for 10 grep -q "interrupted: no more" "$VM_DIR/all.log"
+	kill -INT "$all"
+	wait_for 10 is_gone "$all"
+	is_updated
 }
