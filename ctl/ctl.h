@@ -121,6 +121,9 @@ int cmd_check(const struct options *opts);
 int cmd_update(const struct options *opts);
 int cmd_history(const struct options *opts);
 int cmd_audit(const struct options *opts);
+int cmd_metrics(const struct options *opts);
+int cmd_doctor(const struct options *opts);
+int cmd_after_upgrade(const struct options *opts);
 int cmd_inhibit(const struct options *opts);
 int cmd_uninhibit(const struct options *opts);
 

@@ -24,5 +24,6 @@ typedef int (*fleet_visit)(const struct fleet_vm *one, void *opaque);
 
 int fleet_scan(const char *rundir, fleet_visit visit, void *opaque);
 int fleet_rows(const char *rundir, bool outdated_only, json_t **ret_rows);
+int fleet_print(const json_t *rows);
 
 #endif

@@ -73,7 +73,7 @@ static const struct {
 	{ OPT_ALL, "--all          print each call, and each function without a hook with the reason" },
 	{ OPT_EVERY_VM, "--all          every VM that the caller may update" },
 	{ OPT_OUTDATED, "--outdated     only VMs that run another QEMU, or other libraries, than are on disk" },
-	{ OPT_PARALLEL, "--parallel N   with --all: so many at a time; one without it" },
+	{ OPT_PARALLEL, "--parallel N   so many VMs at a time; one without it" },
 	{ OPT_STOP, "--stop-on-failure with --all: begin no more once one was not updated" },
 	{ OPT_JSON, "--json         print JSON" },
 	{ OPT_HELP, "-h, --help     print this" },

@@ -309,3 +309,115 @@ outcome() {
 	wait_for 10 is_gone "$all"
 	is_updated
 }
+
+# sample METRIC [LABEL=VALUE...]: its value, as Prometheus' own parser reads what metrics prints
+sample() {
+	# The distribution's, which has the parser.
+	/usr/bin/python3 - "$VM_DIR/metrics" "$@" <<-'END'
+		import sys
+		from prometheus_client.parser import text_string_to_metric_families
+		wanted = dict(x.split("=", 1) for x in sys.argv[3:])
+		found = [s.value for family in text_string_to_metric_families(open(sys.argv[1]).read()) for s in family.samples
+		         if s.name == sys.argv[2] and all(s.labels.get(k) == v for k, v in wanted.items())]
+		assert len(found) == 1, found
+		print(f"{found[0]:g}")
+	END
+}
+
+@test "metrics: VMs, outdated ones, updates by outcome and the blackouts, as Prometheus reads them" {
+	boot one -name 'guest="a\b"'
+	boot two
+	ctl metrics >"$VM_DIR/metrics"
+	[ "$(sample cprshim_vms) $(sample cprshim_vms_outdated) $(sample cprshim_vms_silent)" = "2 0 0" ]
+	[ "$(sample cprshim_updates outcome=updated) $(sample cprshim_blackout_seconds_count method=relay)" = "0 0" ]
+	# Backslashes are doubled in all output of cprctl.
+	[ "$(sample cprshim_vm_info "pid=${PIDS[one]}" 'name="a\\b"')" = 1 ]
+	use_vm two
+	update_by_ctl --binary "$QEMU_NEW" --method exec
+	update_by_ctl --binary "$QEMU_OLD" --method relay
+	ctl inhibit "$VM_PID"
+	fails update_by_ctl
+	use_qemu new
+	ctl metrics >"$VM_DIR/metrics"
+	[ "$(sample cprshim_vms_outdated) $(sample cprshim_vm_outdated "pid=$VM_PID")" = "2 1" ]
+	[ "$(sample cprshim_updates outcome=updated) $(sample cprshim_updates outcome=refused)" = "2 1" ]
+	[ "$(sample cprshim_vm_updates_total "pid=$VM_PID" name=two)" = 2 ]
+	[ "$(sample cprshim_blackout_seconds_count method=exec) $(sample cprshim_blackout_seconds_count method=relay)" = "1 2" ]
+	[ "$(sample cprshim_blackout_seconds_bucket method=relay le=+Inf)" = 2 ]
+	ctl history --json "$VM_PID" | jq -e --argjson sum "$(sample cprshim_blackout_seconds_sum method=exec)" \
+		'.[0].blackout_ms / 1000 - $sum | fabs < 0.00001'
+	kill -STOP "${PIDS[one]}"
+	ctl metrics >"$VM_DIR/metrics"
+	kill -CONT "${PIDS[one]}"
+	[ "$(sample cprshim_vms) $(sample cprshim_vms_silent)" = "2 1" ]
+}
+
+# verdict SUBJECT: of the last doctor's
+verdict() {
+	jq -r --arg subject "$1" '[.[] | select(.subject == $subject) | .verdict] | join(" ")' <<<"$output"
+}
+
+@test "doctor: what the host has, what its limits and cprshim.conf are, and what stands against the update of each VM" {
+	boot one
+	run -0 ctl doctor --json
+	[ "$(verdict kernel) $(verdict library) $(verdict policy) $(verdict sockets) $(verdict "VM $VM_PID one")" = "ok ok ok ok ok" ]
+	[ "$(verdict ulimits)" = ok ]
+	run -0 prlimit --nofile=512 env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" doctor --json
+	[ "$(verdict ulimits)" = note ]
+	ctl inhibit "$VM_PID" --reason "a backup"
+	run -1 ctl doctor
+	grep -qE "^problem +VM $VM_PID one +inhibited: .*a backup" <<<"$output"
+	grep -qE "^ +do: .*uninhibit" <<<"$output"
+	ctl uninhibit "$VM_PID"
+	cp -a /etc "$VM_DIR/etc"
+	echo "permit everything" >"$VM_DIR/etc/cprshim.conf"
+	run -1 with_etc "$CPRCTL" doctor --json
+	[ "$(verdict policy)" = problem ]
+}
+
+# with_etc COMMAND...: where $VM_DIR/etc is /etc
+with_etc() {
+	# shellcheck disable=SC2016 # the inner shell expands it
+	CPRSHIM_RUNDIR=$VM_DIR/run PATH=$CPRSHIM_BUILDDIR:$PATH timeout 60 \
+		unshare -m sh -c 'mount --bind "$0" /etc && exec "$@"' "$VM_DIR/etc" "$@"
+}
+
+# apt_hook: what apt runs once packages have been installed
+apt_hook() {
+	local command
+
+	command=$(apt-config -c "$CPRSHIM_SRCDIR/contrib/apt-cprshim.conf" dump --format '%f %v%n' |
+		sed -n 's/^DPkg::Post-Invoke:: \(.*cprctl.*\)/\1/p')
+	[ -n "$command" ]
+	run -0 with_etc sh -c "$command"
+	echo "$output" >&2
+}
+
+@test "after an upgrade: outdated VMs are listed; left alone or updated where cprshim.conf says so" {
+	cp -a /etc "$VM_DIR/etc"
+	rm -f "$VM_DIR/etc/cprshim.conf"
+	boot one
+	boot two
+	apt_hook
+	[ -z "$output" ]
+	use_qemu new
+	ctl update --method exec "${PIDS[two]}"
+	apt_hook
+	[[ $output == *"are on disk now: 1"*"${PIDS[one]} "*"To update them: cprctl update --all --outdated"* ]]
+	fails grep -q "^${PIDS[two]} " <<<"$output"
+	[ "$(update_count)" = 1 ]
+	echo "update-on-upgrade no" >"$VM_DIR/etc/cprshim.conf"
+	apt_hook
+	[ -z "$output" ]
+	echo "update-on-upgrade perhaps" >"$VM_DIR/etc/cprshim.conf"
+	apt_hook
+	[[ $output == *"not understood: no VM is updated"*"To update them"* ]]
+	run -1 with_etc "$CPRCTL" after-upgrade
+	echo "update-on-upgrade yes" >"$VM_DIR/etc/cprshim.conf"
+	apt_hook
+	[[ $output == *"[1/1] ${PIDS[one]} one: updated from "*"1 VM: 1 updated"* ]]
+	apt_hook
+	[ -z "$output" ]
+	use_vm one
+	wait_for_guest 5
+}
