@@ -421,3 +421,36 @@ apt_hook() {
 	use_vm one
 	wait_for_guest 5
 }
+
+# traced: what bpftrace has seen so far, by the names of the probes alone
+traced() {
+	sed 's/.*:cprshim://' "$VM_DIR/trace.log" | tr '\n' ' '
+}
+
+trace_ends() {
+	[[ $(traced) == *" end $1 "* ]]
+}
+
+@test "probes: bpftrace sees an update's stages in order, its outcome and blackout; and a way back with its reason" {
+	bpftrace -e 'BEGIN { exit(); }' || skip "this kernel lets bpftrace do nothing"
+	CPRSHIM_FAULT=@$VM_DIR/faults boot one
+	: >"$VM_DIR/faults"
+	start_background "$VM_DIR/trace.log" bpftrace -e "
+		BEGIN { printf(\"begin\n\"); }
+		usdt:$SHIM:cprshim:stage /pid == $VM_PID/ { printf(\"%s\n\", str(arg0)); }
+		usdt:$SHIM:cprshim:stopping, usdt:$SHIM:cprshim:saved, usdt:$SHIM:cprshim:exec, usdt:$SHIM:cprshim:started,
+		usdt:$SHIM:cprshim:up, usdt:$SHIM:cprshim:loaded, usdt:$SHIM:cprshim:commit, usdt:$SHIM:cprshim:running
+			/pid == $VM_PID/ { printf(\"%s\n\", probe); }
+		usdt:$SHIM:cprshim:back { printf(\"back: %s\n\", str(arg0)); }
+		usdt:$SHIM:cprshim:update__end { printf(\"end %s %s %d us\n\", str(arg0), str(arg1), arg2); }"
+	wait_for 20 grep -q begin "$VM_DIR/trace.log"
+	update_by_ctl --method exec --no-rehearse --binary "$QEMU_NEW"
+	wait_for 10 trace_ends updated
+	[[ $(traced) == *"begin check probe flush freeze stopping saved exec started up loaded commit running end updated exec "* ]]
+	jq -e --argjson us "$(sed -n 's/^end updated exec \([0-9]*\) us$/\1/p' "$VM_DIR/trace.log")" \
+		'.blackout_ms * 1000 - $us | fabs <= 1' <<<"$UPDATE_RESULT"
+	echo "load:exit" >"$VM_DIR/faults"
+	fails update_by_ctl --method exec --no-rehearse --binary "$QEMU_OLD"
+	wait_for 10 grep -q "end failed exec" "$VM_DIR/trace.log"
+	grep -q "^back: the new QEMU called exit(3) before it ran the guest" "$VM_DIR/trace.log"
+}
