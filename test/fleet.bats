@@ -454,3 +454,37 @@ trace_ends() {
 	wait_for 10 grep -q "end failed exec" "$VM_DIR/trace.log"
 	grep -q "^back: the new QEMU called exit(3) before it ran the guest" "$VM_DIR/trace.log"
 }
+
+# complete_words WORD...: what bash offers for the last one, as a list
+complete_words() {
+	# shellcheck disable=SC2016 # the inner shell expands it
+	CPRSHIM_RUNDIR=$VM_DIR/run bash -c 'source "$0" && COMP_WORDS=("$@") && COMP_CWORD=$(($# - 1)) &&
+		_cprctl "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}" && echo "${COMPREPLY[*]}"' \
+		"$CPRSHIM_SRCDIR/contrib/bash-completion/cprctl" "$CPRCTL" "$@"
+}
+
+@test "bash completion: every command, the options of each and no other's, their values, PIDs of VMs, files" {
+	local command
+
+	[ "$(complete_words up)" = update ]
+	for command in $(ctl --help | sed -n 's/^  \([a-z-]*\)  *[A-Z][a-z].*/\1/p'); do
+		[[ " $(complete_words '') " == *" $command "* ]]
+		[[ " $(complete_words "$command" --) " == *" --help "* ]]
+	done
+	[ "$command" = uninhibit ]
+	[[ " $(complete_words '') " != *" cprctl "* ]]
+	[ "$(complete_words update --st)" = --stop-on-failure ]
+	[ "$(complete_words update --ver)" = "--verbose --version" ]
+	[ -z "$(complete_words list --st)" ]
+	[ "$(complete_words update --method re)" = relay ]
+	[ -z "$(complete_words update --timeout '')" ]
+	boot one
+	[[ " $(complete_words update '') " == *" $VM_PID "* ]]
+	[[ " $(complete_words status "${VM_PID%?}") " == *" $VM_PID "* ]]
+	[[ " $(complete_words audit "$VM_DIR/on") " == *" $VM_DIR/one "* ]]
+	[[ " $(complete_words run --binary "$VM_DIR/on") " == *" $VM_DIR/one "* ]]
+	[[ " $(complete_words run -- bas) " == *" bash "* ]]
+	[[ " $(complete_words run -- bash "$VM_DIR/on") " == *" $VM_DIR/one "* ]]
+	# bash knows it by the command's name.
+	bash -c 'source "$0" && complete -p cprctl' "$CPRSHIM_SRCDIR/contrib/bash-completion/cprctl" | grep -qF -- "-F _cprctl cprctl"
+}
