@@ -239,6 +239,13 @@ static int look_at_vm(const struct fleet_vm *one, void *opaque)
 	return 0;
 }
 
+static enum text_color color_of(const char *verdict)
+{
+	return !strcmp(verdict, verdicts[VERDICT_OK])	  ? TEXT_GOOD
+	       : !strcmp(verdict, verdicts[VERDICT_NOTE]) ? TEXT_WARNING
+							  : TEXT_BAD;
+}
+
 static int print(const json_t *found)
 {
 	struct columns c = { .count = 3 };
@@ -250,6 +257,7 @@ static int print(const json_t *found)
 		const char *todo = jget_text_or(one, "do", NULL);
 
 		columns_add(&c, jget_text(one, "verdict"));
+		columns_color(&c, color_of(jget_text(one, "verdict")));
 		columns_add(&c, jget_text(one, "subject"));
 		columns_add(&c, jget_text(one, "text"));
 		if (!todo)

@@ -56,12 +56,16 @@ int fleet_print(const json_t *rows)
 
 	columns_row(&c, headings);
 	json_array_foreach(rows, i, row) {
-		const json_t *available = json_object_get(row, "available");
+		const json_t *available = json_object_get(row, "available"),
+			     *outdated = json_object_get(row, "outdated");
 
 		columns_addf(&c, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(row, "pid")));
 		columns_add(&c, jget_text(row, "name"));
 		add_version(&c, row, available);
-		columns_add(&c, outdated_text(json_object_get(row, "outdated")));
+		columns_add(&c, outdated_text(outdated));
+		columns_color(&c, json_is_true(outdated)    ? TEXT_WARNING
+				  : json_is_false(outdated) ? TEXT_GOOD
+							    : TEXT_PLAIN);
 		add_version(&c, available, row);
 		columns_add(&c, jget_text(row, "binary"));
 		add_note(&c, row);

@@ -74,6 +74,11 @@ struct one {
 	const json_t *row;
 };
 
+static bool is_failure(enum end end)
+{
+	return end == END_REFUSED || end == END_FAILED || end == END_LOST;
+}
+
 static volatile sig_atomic_t interrupted;
 
 static void interrupt(int number)
@@ -164,6 +169,11 @@ static void print_why(FILE *out, const json_t *result, const char *text)
 		fprintf(out, " (cprctl check tells %zu more)", json_array_size(reasons) - 1);
 }
 
+static enum text_color color_of(enum end end)
+{
+	return end == END_UPDATED ? TEXT_GOOD : is_failure(end) ? TEXT_BAD : TEXT_WARNING;
+}
+
 /* One VM is done with. The lock is held. */
 static void finish(struct all *a, const json_t *row, enum end end, const char *text, const json_t *result)
 {
@@ -172,7 +182,7 @@ static void finish(struct all *a, const json_t *row, enum end end, const char *t
 	for (size_t i = 0; i < ENDS; i++)
 		number += a->count[i];
 	a->count[end]++;
-	if (a->opts->seen & OPT_STOP && (end == END_REFUSED || end == END_FAILED || end == END_LOST))
+	if (a->opts->seen & OPT_STOP && is_failure(end))
 		a->stop = true;
 	json_array_append_new(a->done, json_pack("{s:O, s:O, s:s, s:o, s:O?}", "pid", json_object_get(row, "pid"),
 						 "name", json_object_get(row, "name"), "outcome", end_names[end],
@@ -180,7 +190,7 @@ static void finish(struct all *a, const json_t *row, enum end end, const char *t
 	if (!a->line)
 		return;
 	begin_line(a, a->line, row, number);
-	fputs(end_names[end], a->line);
+	fprintf(a->line, "%s%s%s", text_color(a->line, color_of(end)), end_names[end], text_color(a->line, TEXT_PLAIN));
 	if (end == END_UPDATED)
 		print_updated(a->line, result);
 	else
