@@ -79,8 +79,10 @@ static bool is_failure(enum end end)
 	return end == END_REFUSED || end == END_FAILED || end == END_LOST;
 }
 
+static const int interruptions[] = { SIGINT, SIGTERM, SIGHUP };
 static volatile sig_atomic_t interrupted;
 
+/* The second one ends us, whichever it is. */
 static void interrupt(int number)
 {
 	static const char text[] =
@@ -90,20 +92,25 @@ static void interrupt(int number)
 
 	(void)number;
 	interrupted = 1;
+	for (size_t i = 0; i < sizeof(interruptions) / sizeof(interruptions[0]); i++) {
+		struct sigaction is;
+
+		if (!sigaction(interruptions[i], NULL, &is) && is.sa_handler == interrupt)
+			signal(interruptions[i], SIG_DFL);
+	}
 	/* where it cannot be said, it is done all the same */
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
 	errno = saved;
 }
 
-/* The second one ends us. What is ignored stays so: whoever started us in the background wants that. */
+/* What is ignored stays so: whoever started us in the background wants that. */
 static void catch_interruptions(void)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESETHAND | SA_RESTART }, old;
+	struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESTART }, old;
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &action, NULL);
+	for (size_t i = 0; i < sizeof(interruptions) / sizeof(interruptions[0]); i++) {
+		if (!sigaction(interruptions[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(interruptions[i], &action, NULL);
 	}
 }
 

@@ -305,7 +305,7 @@ outcome() {
 	boot_held
 	kill -INT "$all"
 	wait_for 10 grep -q "interrupted: no more" "$VM_DIR/all.log"
-	kill -INT "$all"
+	kill -TERM "$all"
 	wait_for 10 is_gone "$all"
 	is_updated
 }
