@@ -141,7 +141,7 @@ static int next_line(struct inbox *in, const char **ret_line, size_t *ret_len)
 	}
 }
 
-static int receive_answer(struct inbox *in, client_progress progress, json_t **ret_answer)
+static int receive_answer(struct inbox *in, client_progress progress, void *opaque, json_t **ret_answer)
 {
 	for (;;) {
 		const char *text, *type;
@@ -160,7 +160,7 @@ static int receive_answer(struct inbox *in, client_progress progress, json_t **r
 		}
 		if (type && !strcmp(type, "progress")) {
 			if (progress)
-				progress(line);
+				progress(line, opaque);
 			json_decref(line);
 			continue;
 		}
@@ -176,13 +176,14 @@ static int receive_answer(struct inbox *in, client_progress progress, json_t **r
  * @request:	the request
  * @timeout_ms:	how long to wait for all of it
  * @progress:	called for each progress line, or NULL
+ * @opaque:	for @progress
  * @ret_answer:	the answer, an object with "type": "result"; all else in it may be anything
  *
  * Return: 0, or negative errno for client_strerror(). -ECONNRESET stands for an end of file before the answer; errors
  * that rundir_connect() names mean that nothing was sent.
  */
 int client_ask(const struct vm *vm, const char *rundir, const json_t *request, int timeout_ms, client_progress progress,
-	       json_t **ret_answer)
+	       void *opaque, json_t **ret_answer)
 {
 	struct inbox in = { .deadline = now_ms() + timeout_ms };
 	int err = rundir_connect(vm, rundir, &in.fd);
@@ -191,7 +192,7 @@ int client_ask(const struct vm *vm, const char *rundir, const json_t *request, i
 		return err;
 	err = send_request(in.fd, request, in.deadline);
 	if (!err)
-		err = receive_answer(&in, progress, ret_answer);
+		err = receive_answer(&in, progress, opaque, ret_answer);
 	free(in.buf);
 	close(in.fd);
 	return err;
@@ -239,7 +240,7 @@ int client_query(const struct vm *vm, const char *rundir, const char *command, j
 
 	if (!request)
 		return -ENOMEM;
-	err = client_ask(vm, rundir, request, CLIENT_SOON_MS, NULL, ret_answer);
+	err = client_ask(vm, rundir, request, CLIENT_SOON_MS, NULL, NULL, ret_answer);
 	json_decref(request);
 	return err;
 }

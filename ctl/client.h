@@ -11,10 +11,10 @@
 #define CLIENT_SOON_MS	5000
 #define CLIENT_CHECK_MS 60000
 
-typedef void (*client_progress)(const json_t *line);
+typedef void (*client_progress)(const json_t *line, void *opaque);
 
 int client_ask(const struct vm *vm, const char *rundir, const json_t *request, int timeout_ms, client_progress progress,
-	       json_t **ret_answer);
+	       void *opaque, json_t **ret_answer);
 json_t *client_argv(char *const argv[]);
 int client_query(const struct vm *vm, const char *rundir, const char *command, json_t **ret_answer);
 const char *client_strerror(int err);

@@ -90,7 +90,7 @@ int cmd_check(const struct options *opts)
 		json_decref(request);
 		return CTL_NO;
 	}
-	err = client_ask(&vm, opts->rundir, request, CLIENT_CHECK_MS, NULL, &answer);
+	err = client_ask(&vm, opts->rundir, request, CLIENT_CHECK_MS, NULL, NULL, &answer);
 	json_decref(request);
 	vm_close(&vm);
 	if (err) {

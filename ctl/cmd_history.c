@@ -36,6 +36,7 @@ static int print_history(const json_t *updates)
 		result_blackout(one, text, sizeof(text));
 		columns_add(&c, text);
 		columns_add(&c, jget_text(one, "outcome"));
+		columns_color(&c, result_updated(one) ? TEXT_GOOD : TEXT_BAD);
 		columns_add(&c, reason ? reason : "");
 	}
 	err = columns_print(&c, stdout);

@@ -23,7 +23,7 @@ static int ask(const struct options *opts, json_t *request, const char *done)
 		json_decref(request);
 		return CTL_NO;
 	}
-	err = client_ask(&vm, opts->rundir, request, CLIENT_SOON_MS, NULL, &answer);
+	err = client_ask(&vm, opts->rundir, request, CLIENT_SOON_MS, NULL, NULL, &answer);
 	json_decref(request);
 	vm_close(&vm);
 	if (err) {

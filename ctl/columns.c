@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
-
 /* One overlong cell, which a VMM may send, must not push every other row off the screen. */
 #define WIDTH_MAX 64
 
@@ -30,7 +28,7 @@ void columns_add_escaped(struct columns *c, char *cell)
 	}
 	if (c->used == c->room) {
 		size_t room = c->room ? 2 * c->room : 64;
-		char **cells = reallocarray(c->cells, room, sizeof(*cells));
+		struct cell *cells = reallocarray(c->cells, room, sizeof(*cells));
 
 		if (!cells) {
 			c->error = -ENOMEM;
@@ -40,7 +38,7 @@ void columns_add_escaped(struct columns *c, char *cell)
 		c->cells = cells;
 		c->room = room;
 	}
-	c->cells[c->used++] = cell;
+	c->cells[c->used++] = (struct cell){ .text = cell };
 }
 
 /**
@@ -76,6 +74,17 @@ void columns_addf(struct columns *c, const char *format, ...)
 }
 
 /**
+ * columns_color() - have the cell that was added last shown in a colour, where there are any
+ * @c:	   the columns
+ * @color: the colour
+ */
+void columns_color(const struct columns *c, enum text_color color)
+{
+	if (c->used)
+		c->cells[c->used - 1].color = color;
+}
+
+/**
  * columns_row() - add a whole row, such as the headings
  * @c:	   the columns
  * @texts: as many as there are columns
@@ -91,7 +100,7 @@ static size_t column_width(const struct columns *c, size_t column)
 	size_t width = 0;
 
 	for (size_t i = column; i < c->used; i += c->count) {
-		size_t w = text_width(c->cells[i]);
+		size_t w = text_width(c->cells[i].text);
 
 		if (w > width && w <= WIDTH_MAX)
 			width = w;
@@ -119,9 +128,13 @@ int columns_print(const struct columns *c, FILE *out)
 		width[i] = column_width(c, i);
 	for (size_t i = 0; i < c->used; i++) {
 		size_t column = i % c->count;
-		size_t w = text_width(c->cells[i]);
+		size_t w = text_width(c->cells[i].text);
 
-		fputs(c->cells[i], out);
+		if (c->cells[i].color == TEXT_PLAIN)
+			fputs(c->cells[i].text, out);
+		else
+			fprintf(out, "%s%s%s", text_color(out, c->cells[i].color), c->cells[i].text,
+				text_color(out, TEXT_PLAIN));
 		if (column == c->count - 1)
 			fputc('\n', out);
 		else
@@ -138,6 +151,6 @@ int columns_print(const struct columns *c, FILE *out)
 void columns_free(struct columns *c)
 {
 	for (size_t i = 0; i < c->used; i++)
-		free(c->cells[i]);
+		free(c->cells[i].text);
 	free(c->cells);
 }

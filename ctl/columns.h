@@ -6,17 +6,29 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "text.h"
+
+/**
+ * struct cell - one of them
+ * @text:  escaped
+ * @color: TEXT_PLAIN unless columns_color() said otherwise
+ */
+struct cell {
+	char *text;
+	enum text_color color;
+};
+
 /**
  * struct columns - cells, row by row
  * @count:	columns
- * @cells:	escaped text of each cell
+ * @cells:	the cells
  * @used:	cells in use
  * @room:	cells there is memory for
  * @error:	0, or the negative errno of the first cell that could not be added
  */
 struct columns {
 	size_t count;
-	char **cells;
+	struct cell *cells;
 	size_t used;
 	size_t room;
 	int error;
@@ -26,6 +38,7 @@ void columns_add(struct columns *c, const char *text);
 void columns_add_escaped(struct columns *c, char *cell);
 void columns_addf(struct columns *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void columns_row(struct columns *c, const char *const *texts);
+void columns_color(const struct columns *c, enum text_color color);
 int columns_print(const struct columns *c, FILE *out);
 void columns_free(struct columns *c);
 

@@ -41,11 +41,16 @@
 #define OPT_REASON	 (1u << 18)
 #define OPT_RECEIVE	 (1u << 19)
 #define OPT_TO		 (1u << 20)
+#define OPT_OUTDATED	 (1u << 21)
+#define OPT_EVERY_VM	 (1u << 22)
+#define OPT_PARALLEL	 (1u << 23)
+#define OPT_STOP	 (1u << 24)
 
 /* What follows a subcommand's options. */
 enum operand {
 	OPERAND_NONE,
 	OPERAND_PID,
+	OPERAND_PID_UNLESS_ALL,
 	OPERAND_PROGRAM,
 	OPERAND_FILE_OR_PID,
 };
@@ -65,7 +70,8 @@ enum operand {
  * @reason:	--reason
  * @timeout:	--timeout in seconds
  * @max_blackout: --max-blackout in milliseconds
- * @pid:	the VM, for OPERAND_PID; for OPERAND_FILE_OR_PID where it is one, else 0
+ * @parallel:	--parallel
+ * @pid:	the VM, for OPERAND_PID; 0 with --all; for OPERAND_FILE_OR_PID where it is one, else 0
  * @file:	the file, for OPERAND_FILE_OR_PID
  * @program:	program and its arguments, NULL-terminated, for OPERAND_PROGRAM; for --command, which ends the line
  */
@@ -82,6 +88,7 @@ struct options {
 	const char *reason;
 	int timeout;
 	int max_blackout;
+	int parallel;
 	pid_t pid;
 	const char *file;
 	const char *library_path;
@@ -114,6 +121,9 @@ int cmd_check(const struct options *opts);
 int cmd_update(const struct options *opts);
 int cmd_history(const struct options *opts);
 int cmd_audit(const struct options *opts);
+int cmd_metrics(const struct options *opts);
+int cmd_doctor(const struct options *opts);
+int cmd_after_upgrade(const struct options *opts);
 int cmd_inhibit(const struct options *opts);
 int cmd_uninhibit(const struct options *opts);
 

@@ -17,16 +17,22 @@ static const struct command commands[] = {
 	{ "run", "[options] -- PROGRAM [ARGUMENT...]", "Start a VM under the shim, or take a running one's guest.",
 	  OPT_BINARY | OPT_METHOD | OPT_RUNDIR | OPT_TIMEOUT | OPT_LOG | OPT_LOGFILE | OPT_RECEIVE, OPERAND_PROGRAM,
 	  cmd_run },
-	{ "list", "[options]", "List the VMs under the shim.", OPT_JSON | OPT_RUNDIR, OPERAND_NONE, cmd_list },
+	{ "list", "[options]", "List the VMs under the shim.", OPT_JSON | OPT_RUNDIR | OPT_OUTDATED, OPERAND_NONE,
+	  cmd_list },
 	{ "status", "PID [options]", "Show a VM's descriptors, RAM blocks, blockers and last update.",
 	  OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_status },
 	{ "check", "PID [options]", "Tell whether a VM can be updated, and every reason if not. Touches nothing.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_REHEARSE | OPT_MAX_BLACKOUT | OPT_COMMAND, OPERAND_PID, cmd_check },
-	{ "update", "PID [options]", "Update a VM in place and wait for the outcome.",
+	{ "update", "PID|--all [options]", "Update a VM, or all of them, in place and wait for the outcome.",
 	  OPT_JSON | OPT_RUNDIR | OPT_BINARY | OPT_METHOD | OPT_PAUSED | OPT_TIMEOUT | OPT_VERBOSE | OPT_COMMAND |
-		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT | OPT_TO,
-	  OPERAND_PID, cmd_update },
+		  OPT_NO_REHEARSE | OPT_MAX_BLACKOUT | OPT_TO | OPT_EVERY_VM | OPT_OUTDATED | OPT_PARALLEL | OPT_STOP,
+	  OPERAND_PID_UNLESS_ALL, cmd_update },
 	{ "history", "PID [options]", "Show a VM's past updates.", OPT_JSON | OPT_RUNDIR, OPERAND_PID, cmd_history },
+	{ "metrics", "[options]", "Print figures of all VMs for Prometheus.", OPT_RUNDIR, OPERAND_NONE, cmd_metrics },
+	{ "doctor", "[options]", "Tell what on this host gets in the way of updates.", OPT_JSON | OPT_RUNDIR,
+	  OPERAND_NONE, cmd_doctor },
+	{ "after-upgrade", "[options]", "Do with outdated VMs what cprshim.conf says; for package managers.",
+	  OPT_RUNDIR | OPT_VERBOSE | OPT_PARALLEL, OPERAND_NONE, cmd_after_upgrade },
 	{ "audit", "FILE|PID [options]",
 	  "Show which system calls of a program, or of a process, go past the hooks. Runs nothing.",
 	  OPT_JSON | OPT_MODULES | OPT_ALL | OPT_LIBRARY_PATH, OPERAND_FILE_OR_PID, cmd_audit },
@@ -41,7 +47,7 @@ static void help(FILE *out)
 {
 	fputs("usage: cprctl COMMAND [options]\n\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n  cprctl COMMAND --help tells more about one of them.\n", out);
 }
 

@@ -16,8 +16,9 @@
 /* A minute: it is no blackout any more. */
 #define BLACKOUT_MAX 60000
 
-/* getopt_long() hands out val; bits above its range of characters keep the two apart. */
-#define VAL(bit) ((int)(bit) << 8)
+/* getopt_long() hands out val: a character, or beyond these the number of an option's bit. */
+#define VAL_FIRST 256
+#define VAL(bit)  (VAL_FIRST + __builtin_ctz(bit))
 
 static const struct option long_options[] = {
 	{ "binary", required_argument, NULL, VAL(OPT_BINARY) },
@@ -38,6 +39,9 @@ static const struct option long_options[] = {
 	{ "modules", no_argument, NULL, VAL(OPT_MODULES) },
 	{ "all", no_argument, NULL, VAL(OPT_ALL) },
 	{ "library-path", required_argument, NULL, VAL(OPT_LIBRARY_PATH) },
+	{ "outdated", no_argument, NULL, VAL(OPT_OUTDATED) },
+	{ "parallel", required_argument, NULL, VAL(OPT_PARALLEL) },
+	{ "stop-on-failure", no_argument, NULL, VAL(OPT_STOP) },
 	{ "help", no_argument, NULL, VAL(OPT_HELP) },
 	{ "version", no_argument, NULL, VAL(OPT_VERSION) },
 	{ NULL, 0, NULL, 0 },
@@ -67,6 +71,10 @@ static const struct {
 	{ OPT_MODULES, "--modules      QEMU's modules as well" },
 	{ OPT_LIBRARY_PATH, "--library-path D... folders, divided by colons, in which libraries are looked for first" },
 	{ OPT_ALL, "--all          print each call, and each function without a hook with the reason" },
+	{ OPT_EVERY_VM, "--all          every VM that the caller may update" },
+	{ OPT_OUTDATED, "--outdated     only VMs that run another QEMU, or other libraries, than are on disk" },
+	{ OPT_PARALLEL, "--parallel N   so many VMs at a time; one without it" },
+	{ OPT_STOP, "--stop-on-failure with --all: begin no more once one was not updated" },
 	{ OPT_JSON, "--json         print JSON" },
 	{ OPT_HELP, "-h, --help     print this" },
 	{ OPT_VERSION, "-V, --version  print the version" },
@@ -173,6 +181,11 @@ static int take(struct options *opts, unsigned int bit, const char *arg)
 			return 0;
 		text_error("--rehearse=%s: there is --rehearse, and --rehearse=full", arg);
 		return -EINVAL;
+	case OPT_PARALLEL:
+		if (!number(arg, OPTIONS_PARALLEL_MAX, &opts->parallel))
+			return 0;
+		text_error("%s is no number of VMs from 1 to %d", arg, OPTIONS_PARALLEL_MAX);
+		return -EINVAL;
 	case OPT_MAX_BLACKOUT:
 		if (!number(arg, BLACKOUT_MAX, &opts->max_blackout))
 			return 0;
@@ -200,6 +213,10 @@ static int operand(const struct command *cmd, int argc, char **argv, struct opti
 		}
 		text_error("%s: which program is to be run?", cmd->name);
 		return -EINVAL;
+	case OPERAND_PID_UNLESS_ALL:
+		if (opts->seen & OPT_EVERY_VM)
+			break;
+		/* fall through */
 	case OPERAND_PID:
 		if (left < 1) {
 			text_error("%s: which VM? a PID is missing", cmd->name);
@@ -241,7 +258,7 @@ static unsigned int option_bit(int val)
 	case 'V':
 		return OPT_VERSION;
 	default:
-		return (unsigned int)val >> 8;
+		return val < VAL_FIRST ? 0 : 1u << (val - VAL_FIRST);
 	}
 }
 
@@ -277,6 +294,25 @@ static int cut_command(const struct command *cmd, int argc, char **argv, struct 
 	return argc;
 }
 
+/* What is for all VMs goes with --all, and what is for one does not. list has --outdated by itself. */
+static int check_all(const struct command *cmd, const struct options *opts)
+{
+	const unsigned int for_all = OPT_OUTDATED | OPT_PARALLEL | OPT_STOP;
+	const unsigned int for_one = OPT_BINARY | OPT_COMMAND | OPT_TO | OPT_PAUSED;
+
+	if (!(cmd->options & OPT_EVERY_VM))
+		return 0;
+	if (opts->seen & OPT_EVERY_VM && opts->seen & for_one) {
+		text_error("%s: --binary, --command, --to and --paused are for one VM", cmd->name);
+		return -EINVAL;
+	}
+	if (!(opts->seen & OPT_EVERY_VM) && opts->seen & for_all) {
+		text_error("%s: --outdated, --parallel and --stop-on-failure go with --all", cmd->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int parse(const struct command *cmd, int argc, char **argv, struct options *opts)
 {
 	const char *letters = cmd->operand == OPERAND_PROGRAM ? "+:hvV" : ":hvV";
@@ -291,6 +327,9 @@ static int parse(const struct command *cmd, int argc, char **argv, struct option
 	while ((val = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
 		unsigned int bit = option_bit(val);
 
+		/* one word for two things */
+		if (bit == OPT_ALL && cmd->options & OPT_EVERY_VM)
+			bit = OPT_EVERY_VM;
 		if (val == ':') {
 			text_error("%s: %s needs a value", cmd->name, argv[optind - 1]);
 			return -EINVAL;
@@ -313,7 +352,7 @@ static int parse(const struct command *cmd, int argc, char **argv, struct option
 		text_error("%s: with --to, the replacement is for cprctl run --receive to say", cmd->name);
 		return -EINVAL;
 	}
-	return operand(cmd, argc, argv, opts);
+	return check_all(cmd, opts) ? -EINVAL : operand(cmd, argc, argv, opts);
 }
 
 /**

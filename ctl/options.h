@@ -8,6 +8,9 @@
 
 #include "ctl.h"
 
+/* --parallel: each update brings a second QEMU up. */
+#define OPTIONS_PARALLEL_MAX 64
+
 int options_parse(const struct command *cmd, int argc, char **argv, struct options *ret_opts);
 void options_free(const struct options *opts);
 void options_help(FILE *out, const struct command *cmd);

@@ -115,6 +115,17 @@ static int place(int number, const struct vm *vm, char ret_path[PATH_MAX])
 }
 
 /**
+ * rundir_named() - the directory that the caller has named
+ * @rundir: --rundir, or NULL
+ *
+ * Return: it, else CPRSHIM_RUNDIR of our environment, else NULL.
+ */
+const char *rundir_named(const char *rundir)
+{
+	return rundir ? rundir : getenv("CPRSHIM_RUNDIR");
+}
+
+/**
  * rundir_connect() - connect to a VM's control socket
  * @vm:	    the VM
  * @rundir: where its socket is; NULL: CPRSHIM_RUNDIR of ours, else of the VM, else the default places
@@ -127,8 +138,7 @@ int rundir_connect(const struct vm *vm, const char *rundir, int *ret_fd)
 	char path[PATH_MAX];
 	int err, best = -ENOENT;
 
-	if (!rundir)
-		rundir = getenv("CPRSHIM_RUNDIR");
+	rundir = rundir_named(rundir);
 	if (rundir)
 		return connect_in(rundir, vm, ret_fd);
 	for (int i = 0; (err = place(i, vm, path)) != -ERANGE; i++) {

@@ -5,6 +5,7 @@
 
 #include "vm.h"
 
+const char *rundir_named(const char *rundir);
 int rundir_connect(const struct vm *vm, const char *rundir, int *ret_fd);
 
 #endif

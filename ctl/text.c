@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool is_continuation(uint8_t byte)
 {
@@ -134,6 +135,23 @@ size_t text_width(const char *escaped)
 	for (; *escaped; escaped++)
 		width += !is_continuation((uint8_t)*escaped);
 	return width;
+}
+
+/**
+ * text_color() - what makes a terminal show the text that follows in a colour
+ * @out:   where that goes to
+ * @color: TEXT_PLAIN ends it
+ *
+ * Return: what to print before it: "" where @out is no terminal that has colours, or NO_COLOR is set (no-color.org).
+ */
+const char *text_color(FILE *out, enum text_color color)
+{
+	static const char *const codes[] = {
+		[TEXT_PLAIN] = "\033[0m", [TEXT_GOOD] = "\033[32m", [TEXT_WARNING] = "\033[33m", [TEXT_BAD] = "\033[31m"
+	};
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return term && strcmp(term, "dumb") != 0 && !(no && *no) && isatty(fileno(out)) ? codes[color] : "";
 }
 
 /**

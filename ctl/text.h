@@ -6,6 +6,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* What a word says to whoever looks at it in passing. */
+enum text_color {
+	TEXT_PLAIN,
+	TEXT_GOOD,
+	TEXT_WARNING,
+	TEXT_BAD,
+};
+
+const char *text_color(FILE *out, enum text_color color);
 void text_print(FILE *out, const char *text);
 char *text_escaped(const void *bytes, size_t len);
 size_t text_width(const char *escaped);

@@ -17,6 +17,7 @@
 #include "images.h"
 #include "original.h"
 #include "preflight.h"
+#include "probes.h"
 #include "qmp.h"
 #include "ramblocks.h"
 #include "refused.h"
@@ -38,6 +39,7 @@ static bool is_started_elsewhere(const struct attempt *a)
 /** attempt_progress() - tell whoever waits, and the log, how far it is */
 void attempt_progress(const struct attempt *a, const char *stage, const char *text)
 {
+	PROBE1(stage, stage);
 	log_debug("%s: %s", stage, text);
 	control_progress(a->request->requester, stage, text);
 }

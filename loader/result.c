@@ -10,6 +10,7 @@
 #include "../shim/log.h"
 #include "audit.h"
 #include "clock.h"
+#include "probes.h"
 
 #define HISTORY_KEPT 32
 
@@ -82,6 +83,8 @@ static void remember(json_t *result)
 	char *reasons = json_dumps(json_object_get(result, "reasons"), JSON_COMPACT);
 	const char *outcome = json_string_value(json_object_get(result, "outcome"));
 
+	PROBE3(update__end, outcome, json_string_value(json_object_get(result, "method")),
+	       (long)(1000 * json_number_value(json_object_get(result, "blackout_ms"))));
 	if (json_array_size(vm.history) >= HISTORY_KEPT)
 		json_array_remove(vm.history, 0);
 	json_array_append(vm.history, result);

@@ -22,6 +22,7 @@
 #include "carried.h"
 #include "execute.h"
 #include "plaintext.h"
+#include "probes.h"
 #include "program.h"
 #include "stdout.h"
 #include "vm.h"
@@ -174,6 +175,7 @@ static void give_up(void)
 
 static void exec_on_this_thread(void)
 {
+	PROBE1(back, vm.journal->reason);
 	/* Where it began beside the guest, the other one still has it; or a guardian starts this one again. */
 	if (spawned || is_way_back())
 		real(_exit)(1);
@@ -305,6 +307,7 @@ void rollback_commit(void)
 	uint32_t none = JOURNAL_OPEN;
 	int was = ARMED;
 
+	PROBE(commit);
 	atomic_compare_exchange_strong(&phase, &was, COMMITTED);
 	while (was == GOING)
 		pause();

@@ -18,6 +18,7 @@
 #include "ondisk.h"
 #include "partners.h"
 #include "preflight.h"
+#include "probes.h"
 #include "qmp.h"
 #include "ramblocks.h"
 #include "rehearsal.h"
@@ -230,6 +231,7 @@ json_t *update_run(const struct update_request *request)
 
 	if (!a)
 		return NULL;
+	PROBE(update__begin);
 	attempt_check(a);
 	start = start_of(a);
 	if (reasons_any(&a->reasons) || prepare(a)) {

@@ -11,6 +11,7 @@
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "clock.h"
+#include "probes.h"
 
 struct vm vm = { .library_fd = -1, .cwd_fd = -1, .journal_fd = -1, .binary = { .fd = -1 } };
 
@@ -137,4 +138,5 @@ void vm_mark(enum journal_moment moment)
 {
 	if (vm.journal)
 		vm.journal->moment[moment] = clock_now();
+	probes_moment(moment);
 }

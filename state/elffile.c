@@ -14,6 +14,13 @@
 #error "this machine is not known yet"
 #endif
 
+/* Are they all among the first @len bytes? */
+static bool has_program_headers(const Elf64_Ehdr *header, size_t len)
+{
+	return header->e_phentsize == sizeof(Elf64_Phdr) && header->e_phoff <= len &&
+	       (len - header->e_phoff) / sizeof(Elf64_Phdr) >= header->e_phnum;
+}
+
 static bool has_interpreter(const uint8_t *buf, const Elf64_Ehdr *header)
 {
 	for (size_t i = 0; i < header->e_phnum; i++) {
@@ -68,13 +75,68 @@ int elffile_check(const uint8_t *buf, size_t len, const char **ret_why)
 		return rc;
 	memcpy(&header, buf, sizeof(header));
 	*ret_why = "is cut off or damaged";
-	if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phoff > len ||
-	    (len - header.e_phoff) / sizeof(Elf64_Phdr) < header.e_phnum)
+	if (!has_program_headers(&header, len))
 		return -ENOEXEC;
 	*ret_why = "is statically linked: libcprshim.so cannot be loaded into it";
 	if (!has_interpreter(buf, &header))
 		return -ENOEXEC;
 	return 0;
+}
+
+/* The notes of one segment. Return: 0 or -ENOENT. */
+static int find_build_id(const uint8_t *notes, size_t len, const uint8_t **ret_id, size_t *ret_len)
+{
+	while (len >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr note;
+		size_t name, all;
+
+		memcpy(&note, notes, sizeof(note));
+		/* name and text are padded each (elf(5), notes) */
+		name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
+		all = sizeof(note) + name + (((size_t)note.n_descsz + 3) & ~(size_t)3);
+		if (all > len)
+			break;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_descsz && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
+		    !memcmp(notes + sizeof(note), ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU))) {
+			*ret_id = notes + sizeof(note) + name;
+			*ret_len = note.n_descsz;
+			return 0;
+		}
+		notes += all;
+		len -= all;
+	}
+	return -ENOENT;
+}
+
+/**
+ * elffile_build_id() - which build is it?
+ * @buf:     the file's first ELFFILE_BYTES bytes, or all of it
+ * @len:     how many
+ * @ret_id:  the linker's NT_GNU_BUILD_ID, in @buf
+ * @ret_len: its length
+ *
+ * Linkers put it behind the program headers. What lies further behind is not looked at.
+ *
+ * Return: 0, or -ENOENT where it has none there or is no 64-bit ELF file.
+ */
+int elffile_build_id(const uint8_t *buf, size_t len, const uint8_t **ret_id, size_t *ret_len)
+{
+	Elf64_Ehdr header;
+
+	if (len < sizeof(header) || memcmp(buf, ELFMAG, SELFMAG) != 0)
+		return -ENOENT;
+	memcpy(&header, buf, sizeof(header));
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || !has_program_headers(&header, len))
+		return -ENOENT;
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		Elf64_Phdr ph;
+
+		memcpy(&ph, buf + header.e_phoff + i * sizeof(ph), sizeof(ph));
+		if (ph.p_type == PT_NOTE && ph.p_offset <= len && ph.p_filesz <= len - ph.p_offset &&
+		    !find_build_id(buf + ph.p_offset, ph.p_filesz, ret_id, ret_len))
+			return 0;
+	}
+	return -ENOENT;
 }
 
 /**

@@ -6,27 +6,51 @@
 
 static const char blanks[] = " \t\r";
 
+static bool take_directory(struct policy *p, char *dir)
+{
+	for (size_t len = strlen(dir); len > 1 && dir[len - 1] == '/';)
+		dir[--len] = '\0';
+	/* A path that the kernel gives has none of these, so it would never match. */
+	if (*dir != '/' || strstr(dir, "//") || strstr(dir, "/./") || strstr(dir, "/../") || p->count == POLICY_DIRS)
+		return false;
+	p->dir[p->count++] = dir;
+	return true;
+}
+
+static bool take_upgrade(struct policy *p, const char *word)
+{
+	static const char *const words[] = {
+		[POLICY_UPGRADE_LIST] = "list", [POLICY_UPGRADE_NO] = "no", [POLICY_UPGRADE_YES] = "yes"
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(word, words[i]) != 0)
+			continue;
+		p->upgrade = (enum policy_upgrade)i;
+		return true;
+	}
+	return false;
+}
+
 /* One line without its end. Return: false where it is not understood. */
 static bool parse_line(struct policy *p, char *line)
 {
 	size_t len = strlen(line);
+	char *value;
 
 	while (len && strchr(blanks, line[len - 1]))
 		line[--len] = '\0';
 	line += strspn(line, blanks);
 	if (!*line || *line == '#')
 		return true;
-	if (strncmp(line, "allow", 5) != 0 || !line[5] || !strchr(blanks, line[5]))
+	value = line + strcspn(line, blanks);
+	if (!*value)
 		return false;
-	line += 5 + strspn(line + 5, blanks);
-	for (len = strlen(line); len > 1 && line[len - 1] == '/';)
-		line[--len] = '\0';
-	/* A path that the kernel gives has none of these, so it would never match. */
-	if (*line != '/' || strstr(line, "//") || strstr(line, "/./") || strstr(line, "/../") ||
-	    p->count == POLICY_DIRS)
-		return false;
-	p->dir[p->count++] = line;
-	return true;
+	*value++ = '\0';
+	value += strspn(value, blanks);
+	if (!strcmp(line, "allow"))
+		return take_directory(p, value);
+	return !strcmp(line, "update-on-upgrade") && take_upgrade(p, value);
 }
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* policy.h - what cprshim.conf says: from where replacements may come. The shim and cprctl both ask. */
+/* policy.h - what cprshim.conf says: whence replacements may come, and what an upgrade leads to. The shim and cprctl ask. */
 #ifndef CPRSHIM_STATE_POLICY_H
 #define CPRSHIM_STATE_POLICY_H
 
@@ -11,14 +11,23 @@
 #define POLICY_MAX  65536 /* bytes of the file */
 #define POLICY_DIRS 64
 
+/* What becomes of VMs that a package upgrade has made outdated. */
+enum policy_upgrade {
+	POLICY_UPGRADE_LIST, /* they are named; where nothing is said */
+	POLICY_UPGRADE_NO,
+	POLICY_UPGRADE_YES, /* they are updated */
+};
+
 /**
- * struct policy - directories, none where anything goes
- * @dir:   absolute, without a slash at the end; they point into the text that was parsed
+ * struct policy - what is said
+ * @dir:   directories, none where anything goes; absolute, without a slash at the end; they point into the text that was parsed
  * @count: of these
+ * @upgrade: what an upgrade leads to
  */
 struct policy {
 	const char *dir[POLICY_DIRS];
 	size_t count;
+	enum policy_upgrade upgrade;
 };
 
 bool policy_parse(struct policy *ret, char *text);

@@ -398,6 +398,19 @@ assert rows[int(sys.argv[1])]["outdated"] is True and rows[int(sys.argv[1])]["no
 assert rows[int(sys.argv[2])]["outdated"] is None and rows[int(sys.argv[2])]["version"] is None' "$first" "$PID"
 }
 
+@test "list: colours on a terminal only, and not against NO_COLOR" {
+	fake good good
+	ctl 0 list --rundir "$RUN"
+	assert_printable
+	run -0 env TERM=xterm script -qec "'$CPRCTL' list --rundir '$RUN'" /dev/null
+	output_has "$PID .*\e\[33myes\e\[0m"
+	run -0 env TERM=xterm NO_COLOR=1 script -qec "'$CPRCTL' list --rundir '$RUN'" /dev/null
+	output_has "$PID .* yes "
+	refute output_has '\e\['
+	run -0 env TERM=dumb script -qec "'$CPRCTL' list --rundir '$RUN'" /dev/null
+	refute output_has '\e\['
+}
+
 @test "list: a VM that does not answer does not hold the others up for long" {
 	fake good silent
 	SECONDS=0

@@ -103,6 +103,19 @@ setup() {
 	[[ $output == *" []" ]]
 }
 
+@test "each static probe of cprshim(7) is there, no other is, and each costs a nop" {
+	local names addresses address
+
+	names=$(sed -n '/^.Sh PROBES/,/^.Sh FILES/s/^.It Li //p' "$srcdir/docs/cprshim.7" | sort)
+	[ "$names" = "$(readelf -nW "$shim" | awk '/Provider: cprshim$/ { ours = 1 } /Name:/ && ours { print $2; ours = 0 }' | sort -u)" ]
+	addresses=$(readelf -nW "$shim" | sed -n 's/.*Location: 0x0*\([0-9a-f]*\),.*Semaphore: 0x0*$/\1/p')
+	[ "$(wc -w <<<"$addresses")" -ge "$(wc -w <<<"$names")" ]
+	for address in $addresses; do
+		objdump -d --no-show-raw-insn --start-address="0x$address" --stop-address="$((16#$address + 1))" "$shim" |
+			grep -qE "^ +$address:[[:space:]]+nop"
+	done
+}
+
 @test "every test that docs/pitfalls.md names is there" {
 	run -0 python3 - "$srcdir" <<-'END'
 		import re, sys

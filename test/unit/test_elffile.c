@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_elffile.c - which files can be started with a library preloaded. */
+/* test_elffile.c - which files can be started with a library preloaded, and which build they are. */
 #include "state/elffile.h"
 
 #include "test/unit/tap.h"
@@ -111,6 +111,56 @@ static void make_no_headers(Elf64_Ehdr *header)
 	header->e_phnum = 0;
 }
 
+/* An ELF file with one segment of notes, @size bytes of them, of which @shown are there. Return: its length. */
+static size_t make_notes(const void *notes, size_t size, size_t shown)
+{
+	Elf64_Ehdr header = { .e_phoff = sizeof(header), .e_phnum = 1, .e_phentsize = sizeof(Elf64_Phdr) };
+	Elf64_Phdr ph = { .p_type = PT_NOTE, .p_offset = sizeof(header) + sizeof(ph), .p_filesz = size };
+
+	memcpy(header.e_ident, ELFMAG, SELFMAG);
+	header.e_ident[EI_CLASS] = ELFCLASS64;
+	memcpy(copy, &header, sizeof(header));
+	memcpy(copy + sizeof(header), &ph, sizeof(ph));
+	memcpy(copy + ph.p_offset, notes, shown);
+	return ph.p_offset + shown;
+}
+
+static void test_build_id(void)
+{
+	static const struct {
+		Elf64_Nhdr other;
+		char other_name[8], other_text[4];
+		Elf64_Nhdr note;
+		char name[4];
+		uint8_t id[6];
+	} notes = {
+		.other = { 5, 3, NT_GNU_BUILD_ID },
+		.other_name = "Gnus",
+		.note = { 4, 6, NT_GNU_BUILD_ID },
+		.name = "GNU",
+		.id = { 0xde, 0xad, 0xbe, 0xef, 1, 2 },
+	};
+	size_t size = sizeof(notes), len = make_notes(&notes, size, size), id_len = 0;
+	const uint8_t *id = NULL;
+	bool none = true;
+
+	ok(!elffile_build_id(copy, len, &id, &id_len) && id_len == 6 && !memcmp(id, notes.id, 6),
+	   "a build id behind another's note");
+	for (size_t cut = 0; cut < len; cut++) {
+		uint8_t *exact = malloc(cut ? cut : 1);
+
+		if (!exact)
+			return;
+		memcpy(exact, copy, cut);
+		none = none && elffile_build_id(exact, cut, &id, &id_len) == -ENOENT;
+		free(exact);
+	}
+	ok(none, "no build id in a file that is cut off");
+	len = make_notes(&notes, size - 4, size);
+	ok(elffile_build_id(copy, len, &id, &id_len) == -ENOENT, "no build id beyond its segment");
+	ok(elffile_build_id((const uint8_t *)"#!/bin/sh\n", 10, &id, &id_len) == -ENOENT, "no build id in a script");
+}
+
 int main(void)
 {
 	static const char script[] = "#!/bin/sh\nexec qemu-system-x86_64 \"$@\"\n";
@@ -132,6 +182,7 @@ int main(void)
 	ok(elffile_is_loader("/lib64/ld-linux-x86-64.so.2") && elffile_is_loader("/usr/lib/ld64.so.1 (deleted)"),
 	   "loaders");
 	ok(!elffile_is_loader("/usr/bin/qemu-system-x86_64") && !elffile_is_loader("/opt/ld-tools/qemu"), "no loaders");
+	test_build_id();
 	if (load("/bin/busybox") && machine_of(head) == machine)
 		ok(refused(head, sizeof(head), "statically linked"), "busybox-static");
 	else

@@ -37,8 +37,19 @@ static void test_allowed(void)
 static void test_not_understood(void)
 {
 	static const char *const texts[] = {
-		"allow",     "allow ",	  "allow relative",  "allow/usr",	"Allow /usr",
-		"deny /usr", "permit /x", "allow /usr//bin", "allow /usr/../x", "allow /usr/./bin",
+		"allow",
+		"allow ",
+		"allow relative",
+		"allow/usr",
+		"Allow /usr",
+		"update-on-upgrade",
+		"update-on-upgrade maybe",
+		"update-on-upgrade yes no",
+		"deny /usr",
+		"permit /x",
+		"allow /usr//bin",
+		"allow /usr/../x",
+		"allow /usr/./bin",
 	};
 	char many[POLICY_DIRS * 16 + 16] = "";
 
@@ -49,8 +60,30 @@ static void test_not_understood(void)
 	ok(verdict(many, "/a/b") == -1, "not understood: too many lines");
 }
 
+static void test_upgrade(void)
+{
+	static const struct {
+		const char *text;
+		enum policy_upgrade upgrade;
+	} cases[] = {
+		{ "", POLICY_UPGRADE_LIST },
+		{ "update-on-upgrade list\n", POLICY_UPGRADE_LIST },
+		{ "allow /usr/bin\n \tupdate-on-upgrade \t yes \r\n", POLICY_UPGRADE_YES },
+		{ "update-on-upgrade yes\nupdate-on-upgrade no", POLICY_UPGRADE_NO },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *copy = strdup(cases[i].text);
+		struct policy policy;
+
+		ok(copy && policy_parse(&policy, copy) && policy.upgrade == cases[i].upgrade, "upgrade %zu", i);
+		free(copy);
+	}
+}
+
 int main(void)
 {
+	test_upgrade();
 	test_allowed();
 	test_not_understood();
 	return tap_done();

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* policyfile.h - the host's cprshim.conf (state/policy.h). */
+#ifndef CPRSHIM_CTL_POLICYFILE_H
+#define CPRSHIM_CTL_POLICYFILE_H
+
+#include "../state/policy.h"
+
+int policyfile_read(struct policy *ret);
+
+#endif
