@@ -157,7 +157,7 @@ static void beside_a_hole(void)
 	void *hole = mmap(at + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	rc |= hole == MAP_FAILED;
 	pthread_attr_init(&attr);
-	pthread_attr_setstack(&attr, at, size);
+	rc |= pthread_attr_setstack(&attr, at, size);
 	atomic_store(&stop, false);
 	pthread_create(&thread, &attr, wait_for_end, NULL);
 	pthread_attr_destroy(&attr);
@@ -166,7 +166,8 @@ static void beside_a_hole(void)
 	pthread_join(thread, NULL);
 	fstat(fd, &st);
 	ok(!rc && !st.st_blocks, "what lies behind a stack is not read: %ld blocks", (long)st.st_blocks);
-	munmap(at, 2 * size);
+	munmap(hole, size);
+	munmap(at, size);
 	close(fd);
 }
 
