@@ -58,6 +58,7 @@ version() { sed -n 's/^AC_INIT(\[cprshim\], \[\(.*\)\])/\1/p' "$CPRSHIM_SRCDIR/c
 	[ "$(dpkg-deb --field "$(package)" Version)" = "$(version)" ]
 	dpkg-deb --fsys-tarfile "$(package)" | tar -t | grep -v '/$' | grep -vE '^./usr/share/(doc|lintian)/' | sort >"$VM_DIR/files"
 	diff - "$VM_DIR/files" <<-END
+		./lib/systemd/system/cprshim-vm@.service
 		./usr/bin/cprctl
 		./usr/lib/x86_64-linux-gnu/cprshim/disasm.so
 		./usr/lib/x86_64-linux-gnu/libcprshim.so
