@@ -107,12 +107,18 @@ define_guest() {
 	lv define "$VM_DIR/guest.xml"
 }
 
-# start_guest: and a console of virsh's, whose log is $VM_DIR/console.link.
+# start_guest: and a console of virsh's
 start_guest() {
 	lv start guest
 	find_guest
-	start_link console -- virsh --connect "$CONNECT" console guest --force
+	attach_console
 	wait_link 60 console 'RAM ok '
+}
+
+# attach_console: its log is $VM_DIR/console.link, which begins anew.
+attach_console() {
+	rm -f "$VM_DIR/console.link"
+	start_link console -- virsh --connect "$CONNECT" console guest --force
 }
 
 find_guest() {
