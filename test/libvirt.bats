@@ -13,10 +13,7 @@ setup() {
 	make_netns
 	copy_for_libvirt
 }
-teardown() {
-	# libvirtd first: it would take the VM's end for news.
-	teardown_vm_dir
-}
+teardown() { teardown_vm_dir; }
 
 NO_SANDBOX='seccomp_sandbox = 0'
 
@@ -32,6 +29,7 @@ NO_SANDBOX='seccomp_sandbox = 0'
 	id=$(lv domid guest)
 	start_link events -- virsh --connect "$CONNECT" event --all --loop
 	monitor_answers 7.2
+	cp "/proc/$VM_PID/cgroup" "$VM_DIR/cgroup"
 
 	update_by_ctl --binary "$QEMU_NEW"
 	monitor_answers 10.0
@@ -41,6 +39,8 @@ NO_SANDBOX='seccomp_sandbox = 0'
 	monitor_answers 7.2
 	console_goes_on
 	[ "$(lv domid guest)" = "$id" ]
+	# The limits of the VM as a whole are those of its cgroup.
+	diff "$VM_DIR/cgroup" "/proc/$VM_PID/cgroup"
 	[ "$(lv domstate guest --reason)" = "running (booted)" ]
 	[ "$(grep -c 'update: updated' "$LV/log/libvirt/qemu/guest.log")" = 2 ]
 	# Nothing that it was told of: it would have said so by now, as it does here.
@@ -59,7 +59,7 @@ NO_SANDBOX='seccomp_sandbox = 0'
 
 disk_was_written() { [ "$(lv domblkstat guest vda | awk '/ wr_req / { print $3 }')" -gt 0 ]; }
 
-@test "libvirt: what virsh does with a VM works after an update as before: disks, interfaces, memory, statistics, snapshots, shutdown" {
+@test "libvirt: what virsh does with a VM works after an update as before: disks, interfaces, memory, statistics, snapshots, reset" {
 	setup_libvirt lv "$NO_SANDBOX"
 	define_guest "<interface type='ethernet'><mac address='52:54:00:11:00:02'/><target dev='$TAP' managed='no'/><model type='virtio'/></interface>"
 	start_guest
@@ -102,7 +102,8 @@ disk_was_written() { [ "$(lv domblkstat guest vda | awk '/ wr_req / { print $3 }
 
 @test "libvirt: libvirtd is restarted before, between and in the middle of updates, and a saved VM is started again" {
 	setup_libvirt lv "$NO_SANDBOX"
-	define_guest
+	# Without the wrapper.
+	EMULATOR=/usr/bin/qemu-system-x86_64 ENVIRONMENT="<qemu:env name='LD_PRELOAD' value='$VM_DIR/lib/libcprshim.so'/>" define_guest
 	start_guest
 	stop_libvirtd
 	update_by_ctl --binary "$QEMU_NEW"

@@ -67,7 +67,7 @@ copy_for_libvirt() {
 	QEMU_NEW=$VM_DIR/new/bin/qemu-system-x86_64
 }
 
-# define_guest [ELEMENTS OF devices]: "guest", the Linux one, by the wrapper; SIGUSR2 updates it to $VM_DIR/qemu-system-x86_64.
+# define_guest [ELEMENTS OF devices]: "guest", the Linux one, by the wrapper or EMULATOR, with ENVIRONMENT as elements; SIGUSR2 updates it to $VM_DIR/qemu-system-x86_64.
 define_guest() {
 	cat >"$VM_DIR/guest.xml" <<-END
 		<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -75,7 +75,6 @@ define_guest() {
 		  <memory unit='MiB'>384</memory>
 		  <vcpu placement='static'>2</vcpu>
 		  <iothreads>1</iothreads>
-		  ${DOMAIN:-}
 		  <os>
 		    <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
 		    <kernel>$VM_DIR/vmlinuz</kernel>
@@ -84,7 +83,7 @@ define_guest() {
 		  </os>
 		  <features><acpi/></features>
 		  <devices>
-		    <emulator>$VM_DIR/bin/qemu-system-x86_64</emulator>
+		    <emulator>${EMULATOR:-$VM_DIR/bin/qemu-system-x86_64}</emulator>
 		    <disk type='file' device='disk'>
 		      <driver name='qemu' type='qcow2' cache='none' iothread='1'/>
 		      <source file='$VM_DIR/disk.qcow2'/>
@@ -97,6 +96,7 @@ define_guest() {
 		    ${1:-}
 		  </devices>
 		  <qemu:commandline>
+		    ${ENVIRONMENT:-}
 		    <qemu:env name='CPRSHIM_RUNDIR' value='$VM_DIR/run'/>
 		    <qemu:env name='CPRSHIM_LOG' value='info'/>
 		    <qemu:env name='CPRSHIM_BINARY' value='$VM_DIR/qemu-system-x86_64'/>
