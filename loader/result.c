@@ -10,6 +10,7 @@
 #include "../shim/log.h"
 #include "audit.h"
 #include "clock.h"
+#include "notify.h"
 #include "probes.h"
 
 #define HISTORY_KEPT 32
@@ -95,6 +96,7 @@ static void remember(json_t *result)
 		log_warn("update %s: %s", outcome, reasons ? reasons : "");
 	free(reasons);
 	audit_result(result);
+	notify_result(result);
 }
 
 static json_t *not_updated(const char *outcome, const struct result_start *start, const struct reasons *reasons)

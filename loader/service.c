@@ -21,6 +21,7 @@
 #include "entities.h"
 #include "execute.h"
 #include "hugepages.h"
+#include "notify.h"
 #include "pins.h"
 #include "qmp.h"
 #include "result.h"
@@ -227,6 +228,7 @@ static void *service(void *opaque)
 		successor_bring_up();
 	} else {
 		get_to_know();
+		notify_started();
 	}
 	loop();
 	return NULL;

@@ -15,6 +15,7 @@
 #include "endsignals.h"
 #include "fault.h"
 #include "interrupts.h"
+#include "notify.h"
 #include "ondisk.h"
 #include "partners.h"
 #include "preflight.h"
@@ -232,6 +233,7 @@ json_t *update_run(const struct update_request *request)
 	if (!a)
 		return NULL;
 	PROBE(update__begin);
+	notify_updating();
 	attempt_check(a);
 	start = start_of(a);
 	if (reasons_any(&a->reasons) || prepare(a)) {

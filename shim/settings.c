@@ -78,6 +78,7 @@ void settings_read(char *const envp[])
 		settings.method = method;
 	settings.rundir = env_find(envp, "CPRSHIM_RUNDIR");
 	settings.runtime_dir = env_find(envp, "XDG_RUNTIME_DIR");
+	settings.notify_socket = env_find(envp, "NOTIFY_SOCKET");
 	settings.in_unit = env_find(envp, "INVOCATION_ID") != NULL;
 	settings.timeout_s =
 		(unsigned int)parse_number(env_find(envp, "CPRSHIM_TIMEOUT"), 1, TIMEOUT_MAX_S, TIMEOUT_DEFAULT_S);

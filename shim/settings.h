@@ -24,6 +24,7 @@ enum hugepages {
  * @method:	CPRSHIM_METHOD: "auto" or "exec"
  * @rundir:	CPRSHIM_RUNDIR, or NULL
  * @runtime_dir: XDG_RUNTIME_DIR, or NULL
+ * @notify_socket: NOTIFY_SOCKET: where the service manager is told (sd_notify(3)), or NULL
  * @in_unit:	what has started the VM belongs to a unit of systemd's (INVOCATION_ID, systemd.exec(5))
  * @timeout_s:	CPRSHIM_TIMEOUT: seconds that an update may take before it is undone
  * @hugepages:	CPRSHIM_HUGEPAGES: auto, off, hugetlb
@@ -42,6 +43,7 @@ struct settings {
 	const char *method;
 	const char *rundir;
 	const char *runtime_dir;
+	const char *notify_socket;
 	bool in_unit;
 	unsigned int timeout_s;
 	enum hugepages hugepages;

@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# libvirt.bats - VMs of a real libvirtd: it does not notice their updates, and all that it does with a VM works afterwards as before.
+
+bats_require_minimum_version 1.5.0
+
+load lib/common
+load lib/network
+load lib/libvirt
+
+setup() {
+	setup_vm_dir
+	make_netns
+	copy_for_libvirt
+}
+teardown() { teardown_vm_dir; }
+
+NO_SANDBOX='seccomp_sandbox = 0'
+
+@test "libvirt: a domain whose emulator is the wrapper is updated by cprctl and by SIGUSR2; monitor, id, state, console and log go on" {
+	local events id
+
+	setup_libvirt lv "$NO_SANDBOX"
+	# Probing goes through the wrapper.
+	lv domcapabilities --emulatorbin "$VM_DIR/bin/qemu-system-x86_64" | grep -q "<path>/usr/bin/qemu-system-x86_64</path>\|<path>$VM_DIR/bin/"
+	define_guest
+	start_guest
+	[ "$(stat -c %u "/proc/$VM_PID")" = 64055 ]
+	id=$(lv domid guest)
+	start_link events -- virsh --connect "$CONNECT" event --all --loop
+	monitor_answers 7.2
+	cp "/proc/$VM_PID/cgroup" "$VM_DIR/cgroup"
+
+	update_by_ctl --binary "$QEMU_NEW"
+	monitor_answers 10.0
+	console_goes_on
+	use_qemu old
+	update_vm
+	monitor_answers 7.2
+	console_goes_on
+	[ "$(lv domid guest)" = "$id" ]
+	# The limits of the VM as a whole are those of its cgroup.
+	diff "$VM_DIR/cgroup" "/proc/$VM_PID/cgroup"
+	[ "$(lv domstate guest --reason)" = "running (booted)" ]
+	[ "$(grep -c 'update: updated' "$LV/log/libvirt/qemu/guest.log")" = 2 ]
+	# Nothing that it was told of: it would have said so by now, as it does here.
+	fails grep -a event "$VM_DIR/events.link"
+	lv suspend guest
+	wait_link 10 events "Suspended Paused"
+	[ "$(lv domstate guest --reason)" = "paused (user)" ]
+	update_by_ctl --binary "$QEMU_NEW"
+	[ "$(lv domstate guest)" = paused ]
+	lv resume guest
+	wait_link 10 events "Resumed Unpaused"
+	console_goes_on
+	[ "$(grep -ac event "$VM_DIR/events.link")" = 2 ]
+	lv destroy guest
+}
+
+disk_was_written() { [ "$(lv domblkstat guest vda | awk '/ wr_req / { print $3 }')" -gt 0 ]; }
+
+@test "libvirt: what virsh does with a VM works after an update as before: disks, interfaces, memory, statistics, snapshots, reset" {
+	setup_libvirt lv "$NO_SANDBOX"
+	define_guest "<interface type='ethernet'><mac address='52:54:00:11:00:02'/><target dev='$TAP' managed='no'/><model type='virtio'/></interface>"
+	start_guest
+	update_by_ctl --binary "$QEMU_NEW"
+	console_goes_on
+	truncate -s 16M "$VM_DIR/second.img"
+	lv attach-disk guest "$VM_DIR/second.img" vdb
+	update_by_ctl --binary "$QEMU_OLD"
+	lv domblkstat guest vdb
+	lv detach-disk guest vdb
+	wait_for 20 fails lv domblkstat guest vdb
+	update_by_ctl --binary "$QEMU_NEW"
+	ip -n "$NETNS" tuntap add dev tap1 mode tap
+	echo "<interface type='ethernet'><mac address='52:54:00:11:00:03'/><target dev='tap1' managed='no'/><model type='virtio'/></interface>" >"$VM_DIR/nic.xml"
+	lv attach-device guest "$VM_DIR/nic.xml"
+	update_by_ctl --binary "$QEMU_OLD"
+	lv domiflist guest | grep -q tap1
+	lv domifstat guest tap1
+	lv detach-device guest "$VM_DIR/nic.xml"
+	lv setmem guest 350M --live
+	update_by_ctl --binary "$QEMU_NEW"
+	lv dommemstat guest
+	# QEMU counts anew.
+	wait_for 20 disk_was_written
+	update_by_ctl --binary "$QEMU_OLD"
+	# Not with 10.0, which itself may lose an interrupt of a disk in an I/O thread when it stops the guest.
+	lv snapshot-create-as guest first
+	console_goes_on
+	update_by_ctl --binary "$QEMU_NEW"
+	update_by_ctl --binary "$QEMU_OLD"
+	lv snapshot-list guest | grep -q first
+	# It starts another QEMU for that.
+	lv snapshot-revert guest first
+	find_guest
+	update_by_ctl --binary "$QEMU_NEW"
+	lv snapshot-delete guest first
+	lv reset guest
+	lv destroy guest
+}
+
+@test "libvirt: libvirtd is restarted before, between and in the middle of updates, and a saved VM is started again" {
+	setup_libvirt lv "$NO_SANDBOX"
+	# Without the wrapper.
+	EMULATOR=/usr/bin/qemu-system-x86_64 ENVIRONMENT="<qemu:env name='LD_PRELOAD' value='$VM_DIR/lib/libcprshim.so'/>" define_guest
+	start_guest
+	stop_libvirtd
+	update_by_ctl --binary "$QEMU_NEW"
+	start_libvirtd
+	monitor_answers 10.0
+	update_by_ctl --binary "$QEMU_OLD"
+	monitor_answers 7.2
+	# Its end and its return fall anywhere in it.
+	start_background "$VM_DIR/update.json" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --json --binary "$QEMU_NEW" "$VM_PID"
+	stop_libvirtd
+	start_libvirtd
+	wait_for 60 jq -e '.outcome == "updated"' "$VM_DIR/update.json"
+	wait_for 20 monitor_answers 10.0
+	[ "$(lv domstate guest)" = running ]
+
+	update_by_ctl --binary "$QEMU_OLD"
+	lv managedsave guest
+	wait_for 10 is_gone "$VM_PID"
+	lv start guest
+	find_guest
+	attach_console
+	update_by_ctl --binary "$QEMU_NEW"
+	console_goes_on
+	lv destroy guest
+}
+
+@test "libvirt: with the sandbox that it gives a VM an update is refused, and the refusal names the setting" {
+	setup_libvirt lv
+	define_guest
+	start_guest
+	fails update_by_ctl --binary "$QEMU_NEW"
+	jq -e '.outcome == "refused" and .blockers[0].code == "sandbox" and (.blockers[0].do | contains("seccomp_sandbox = 0"))' \
+		<<<"$UPDATE_RESULT"
+	console_goes_on
+	lv destroy guest
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# systemd.bats - a VM as a unit of systemd's: the template, what it runs, and what the service manager is told (sd_notify(3)).
+
+bats_require_minimum_version 1.5.0
+
+load lib/common
+
+setup() {
+	setup_vm_dir
+	start_background "$VM_DIR/told" "$TOOLS/notified.py" "$VM_DIR/notify"
+	wait_for 5 test -S "$VM_DIR/notify"
+	export NOTIFY_SOCKET=$VM_DIR/notify
+}
+teardown() { teardown_vm_dir; }
+
+UNIT=$CPRSHIM_SRCDIR/contrib/systemd/cprshim-vm@.service
+
+# told N FILTER: the message of this number, from 0, comes, and is so.
+told() {
+	wait_for 10 has_told "$1"
+	sed -n "$(($1 + 1))p" "$VM_DIR/told" | tee /dev/stderr | jq -e --argjson pid "$VM_PID" "$2"
+}
+
+has_told() { [ "$(wc -l <"$VM_DIR/told")" -gt "$1" ]; }
+
+# one_update FIRST OUTCOME COMMAND...: two messages in this order, and none before the command.
+one_update() {
+	local first=$1 outcome=$2
+
+	shift 2
+	[ "$(wc -l <"$VM_DIR/told")" = "$first" ]
+	"$@"
+	told "$first" '.RELOADING == "1" and .sender == $pid and (.now - (.MONOTONIC_USEC | tonumber) | . >= 0 and . < 60000000)'
+	told $((first + 1)) ".READY == \"1\" and .MAINPID == \"\\(\$pid)\" and .sender == \$pid and (.STATUS | test(\"update $outcome\"))"
+}
+
+@test "the unit is one that systemd understands" {
+	sed "s,/usr/bin/cprctl,$CPRCTL," "$UNIT" >"$VM_DIR/cprshim-vm@.service"
+	run -0 systemd-analyze verify --man=no "$VM_DIR/cprshim-vm@x.service"
+	[ -z "$output" ]
+}
+
+@test "the service manager is told when the VM is there, that an update begins, and how it ended, whoever asked for it" {
+	boot_guest
+	told 0 '.READY == "1" and .MAINPID == "\($pid)" and (.STATUS | test("^QEMU 7[.]2"))'
+	one_update 1 updated update_by_ctl --method exec --binary "$QEMU_NEW"
+	sed -n 3p "$VM_DIR/told" | jq -e '.STATUS | test("^QEMU 10[.]0")'
+	one_update 3 updated update_vm old
+	one_update 5 updated update_by_ctl --method relay --binary "$QEMU_NEW"
+	one_update 7 "refused: .*" fails update_by_ctl --binary /bin/true
+	guest_alive
+}
+
+@test "an update that fails is told; one that gives the VM another process says which" {
+	local pid
+
+	export CPRSHIM_FAULT=load
+	boot_guest
+	one_update 1 "failed: .*" fails update_by_ctl --method exec --no-rehearse --binary "$QEMU_NEW"
+	end_process "$VM_PID"
+	rm -f "$VM_DIR"/*.sock
+	unset CPRSHIM_FAULT
+	boot_guest
+	pid=$VM_PID
+	told 3 '.READY == "1"'
+	update_by_ctl --method transfer --binary "$QEMU_NEW"
+	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
+	STARTED+=("$VM_PID")
+	[ "$VM_PID" != "$pid" ]
+	told 5 '.READY == "1" and .MAINPID == "\($pid)" and .sender == $pid'
+	guest_alive
+}
+
+# As the unit has it, with what systemd would put in the place of its names.
+@test "what the unit runs: a VM that is there when it says so, whose reload ends with the update's outcome, and which a stop ends" {
+	local start reload
+
+	export CPRSHIM_RUNDIR=$VM_DIR/run QEMU_ARGS="-M q35 -m 64 -kernel $GUEST -serial unix:$VM_SERIAL,server=on,wait=off"
+	start=$(sed -n 's,^ExecStart=/usr/bin/cprctl,,p' "$UNIT" | sed 's/%i/one/')
+	reload=$(sed -n 's,^ExecReload=/usr/bin/cprctl,,p' "$UNIT")
+	# shellcheck disable=SC2046,SC2116 # words, as systemd makes them
+	start_background "$VM_LOG" "$CPRCTL" $(eval echo "$start")
+	VM_PID=$!
+	told 0 '.READY == "1" and .sender == $pid'
+	wait_for_guest 20
+	# shellcheck disable=SC2046
+	MAINPID=$VM_PID one_update 1 updated "$CPRCTL" $(MAINPID=$VM_PID eval echo "$reload")
+	ctl inhibit "$VM_PID" --reason "not now"
+	# shellcheck disable=SC2046
+	one_update 3 'refused: .*not now' fails "$CPRCTL" $(MAINPID=$VM_PID eval echo "$reload")
+	guest_alive
+	kill -TERM "$VM_PID"
+	wait_for 10 is_gone "$VM_PID"
+}
