@@ -79,15 +79,9 @@ static int ioctl_vhost(int fd, unsigned long request, void *arg)
 	return rc;
 }
 
-SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
+/* Not inlined: what KVM's requests pass through would have its stack frame. */
+__attribute__((noinline)) static int ioctl_looked_at(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-
-	va_start(ap, request);
-	void *arg = va_arg(ap, void *);
-	va_end(ap);
-	if (__builtin_expect(TYPE(request) != 'T' && TYPE(request) != VHOST_VIRTIO, true))
-		return real(ioctl)(fd, request, arg);
 	if (TYPE(request) == VHOST_VIRTIO)
 		return ioctl_vhost(fd, request, arg);
 	if (request == TUNSETIFF)
@@ -99,4 +93,16 @@ SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
 		return 0;
 	/* A tap's settings are the interface's: what QEMU sets on a decoy is meant for the real one. */
 	return real(ioctl)(decoy_real(fd), request, arg);
+}
+
+SHIM_HOOK int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+
+	va_start(ap, request);
+	void *arg = va_arg(ap, void *);
+	va_end(ap);
+	if (__builtin_expect(TYPE(request) != 'T' && TYPE(request) != VHOST_VIRTIO, true))
+		return real(ioctl)(fd, request, arg);
+	return ioctl_looked_at(fd, request, arg);
 }
