@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cgroups.c - have the cgroups of this process room for a second QEMU? See cgroups.h.
+ * cgroups.c - the cgroups of this process and its threads; see cgroups.h.
  *
- * Every level up to the root counts (cgroups(7)). The unified hierarchy and those of version 1 differ in names only.
+ * For room every level up to the root counts (cgroups(7)). The unified hierarchy and those of version 1 differ in names only.
  */
 #include "cgroups.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../shim/real.h"
 #include "vm.h"
 
 #define FILE_BYTES 65536
@@ -50,8 +54,8 @@ static bool lists(const char *words, const char *word)
 	return false;
 }
 
-/* Where the hierarchy is mounted, and what of it (proc(5), mountinfo). */
-static bool find_mount(const struct controller *c, char ret_root[PATH_MAX], char ret_mount[PATH_MAX])
+/* Where a hierarchy is mounted, and what of it (proc(5), mountinfo): the unified one, where @name is "", or a controller's. */
+static bool find_mount(const char *name, char ret_root[PATH_MAX], char ret_mount[PATH_MAX])
 {
 	static char text[FILE_BYTES]; /* the service thread alone asks */
 	char *save = NULL;
@@ -64,10 +68,22 @@ static bool find_mount(const struct controller *c, char ret_root[PATH_MAX], char
 		if (!more || sscanf(more, " - %31s %*s %511s", type, options) != 2 ||
 		    sscanf(line, "%*s %*s %*s %4095s %4095s", ret_root, ret_mount) != 2)
 			continue;
-		if (c->unified ? !strcmp(type, "cgroup2") : !strcmp(type, "cgroup") && lists(options, c->name))
+		if (!*name ? !strcmp(type, "cgroup2") : !strcmp(type, "cgroup") && lists(options, name))
 			return true;
 	}
 	return false;
+}
+
+/* Where a cgroup is in the file system. In a container the root of the mount is a cgroup further down. */
+static bool find_directory(const char *name, const char *place, char ret_mount[PATH_MAX], char ret[2 * PATH_MAX])
+{
+	static char root[PATH_MAX];
+
+	if (!find_mount(name, root, ret_mount))
+		return false;
+	size_t skip = strcmp(root, "/") && !strncmp(place, root, strlen(root)) ? strlen(root) : 0;
+	snprintf(ret, 2 * PATH_MAX, "%s%s", ret_mount, place + skip);
+	return true;
 }
 
 /* The process's place in the hierarchy (cgroups(7), /proc/PID/cgroup). */
@@ -148,13 +164,10 @@ static void check_level(const struct controller *c, const char *dir, uint64_t ne
 
 static void check_controller(const struct controller *c, uint64_t need, struct reasons *reasons)
 {
-	static char root[PATH_MAX], mount[PATH_MAX], place[PATH_MAX], dir[2 * PATH_MAX];
+	static char mount[PATH_MAX], place[PATH_MAX], dir[2 * PATH_MAX];
 
-	if (!find_mount(c, root, mount) || !find_place(c, place))
+	if (!find_place(c, place) || !find_directory(c->unified ? "" : c->name, place, mount, dir))
 		return;
-	/* In a container the root of the mount is a cgroup further down. */
-	size_t skip = strcmp(root, "/") && !strncmp(place, root, strlen(root)) ? strlen(root) : 0;
-	snprintf(dir, sizeof(dir), "%s%s", mount, place + skip);
 	for (;;) {
 		char *slash;
 
@@ -176,4 +189,109 @@ void cgroups_check(uint64_t memory, uint64_t threads, struct reasons *reasons)
 {
 	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
 		check_controller(&controllers[i], controllers[i].cache ? memory : threads, reasons);
+}
+
+/* A line for each hierarchy (cgroups(7), /proc/PID/cgroup), and an end of line before the first. */
+static void read_thread(pid_t tid, char ret[CGROUPS_TEXT])
+{
+	char path[64];
+
+	ret[0] = '\n';
+	snprintf(path, sizeof(path), "/proc/self/task/%d/cgroup", (int)tid);
+	vm_read_file(path, ret + 1, CGROUPS_TEXT - 1);
+}
+
+static bool has_line(const char *text, const char *line, size_t len)
+{
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		if (!strncmp(at + 1, line, len) && at[1 + len] == '\n')
+			return true;
+	return false;
+}
+
+/**
+ * cgroups_read_thread() - in which cgroups is a thread of this process, and the process's first one is not?
+ * @tid: the thread
+ * @ret: a line for each, as in /proc/PID/cgroup
+ *
+ * By the service thread.
+ */
+void cgroups_read_thread(pid_t tid, char ret[CGROUPS_TEXT])
+{
+	static char first[CGROUPS_TEXT], text[CGROUPS_TEXT];
+	char *end = ret;
+
+	read_thread(getpid(), first);
+	read_thread(tid, text);
+	for (const char *line = text + 1; *line;) {
+		size_t len = strcspn(line, "\n"), whole = len + (line[len] == '\n');
+
+		if (!has_line(first, line, len)) {
+			memcpy(end, line, whole);
+			end += whole;
+		}
+		line += whole;
+	}
+	*end = '\0';
+}
+
+/* "N:NAMES:PATH": the first of the names, "" for the unified hierarchy, and the path. */
+static bool parse_line(char *line, const char **ret_name, const char **ret_place)
+{
+	char *name = strchr(line, ':'), *place = name ? strchr(name + 1, ':') : NULL;
+
+	if (!place)
+		return false;
+	*place++ = '\0';
+	name[1 + strcspn(name + 1, ",")] = '\0';
+	*ret_name = name + 1;
+	*ret_place = place;
+	return true;
+}
+
+static int move(pid_t tid, const char *name, const char *place)
+{
+	static char mount[PATH_MAX], dir[2 * PATH_MAX], path[2 * PATH_MAX + 32];
+	char text[32];
+
+	if (!find_directory(name, place, mount, dir))
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s/%s", dir, *name ? "tasks" : "cgroup.threads");
+	int fd = real(open)(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int len = snprintf(text, sizeof(text), "%d", (int)tid);
+	int rc = write(fd, text, (size_t)len) < 0 ? -errno : 0;
+	real(close)(fd);
+	return rc;
+}
+
+/**
+ * cgroups_move_thread() - put a thread of this process where another one was
+ * @tid:    the thread
+ * @wanted: what cgroups_read_thread() said of that one
+ *
+ * By the service thread. Where it is there already nothing is done.
+ *
+ * Return: 0, or the first negative errno.
+ */
+int cgroups_move_thread(pid_t tid, const char *wanted)
+{
+	static char now[CGROUPS_TEXT], text[CGROUPS_TEXT];
+	char *save = NULL;
+	int first = 0;
+
+	if (!*wanted)
+		return 0;
+	read_thread(tid, now);
+	snprintf(text, sizeof(text), "%s", wanted);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *name, *place;
+
+		if (has_line(now, line, strlen(line)) || !parse_line(line, &name, &place))
+			continue;
+		int rc = move(tid, name, place);
+		first = first ? first : rc;
+	}
+	return first;
 }

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../shim/real.h"
+#include "cgroups.h"
 #include "qmp.h"
 
 #define AFFINITY_BYTES 1024 /* 8192 CPUs, the kernel's largest NR_CPUS */
@@ -36,27 +36,10 @@ static void each(void (*fn)(uint32_t role, uint32_t index, const char *name, pid
 	json_decref(list);
 }
 
-/* The thread's line for the unified hierarchy (cgroups(7)), or "". */
-static void read_cgroup(pid_t tid, char *ret, size_t size)
-{
-	char path[64], text[4096];
-
-	ret[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/self/task/%d/cgroup", (int)tid);
-	int fd = real(open)(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		real(close)(fd);
-	text[n > 0 ? n : 0] = '\0';
-	char *line = strstr(text, "0::");
-	if (line)
-		snprintf(ret, size, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
-}
-
 static void save_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)
 {
 	uint8_t affinity[AFFINITY_BYTES];
-	char cgroup[1024];
+	char cgroup[CGROUPS_TEXT];
 	struct sched_param param = { 0 };
 	long n = syscall(SYS_sched_getaffinity, tid, sizeof(affinity), affinity);
 	int policy = sched_getscheduler(tid);
@@ -64,7 +47,7 @@ static void save_one(uint32_t role, uint32_t index, const char *name, pid_t tid,
 	if (n < 0 || policy < 0)
 		return;
 	sched_getparam(tid, &param);
-	read_cgroup(tid, cgroup, sizeof(cgroup));
+	cgroups_read_thread(tid, cgroup);
 	struct cpr_thread rec = {
 		.role = role,
 		.index = index,
@@ -99,25 +82,10 @@ static const struct cpr_thread *find(const struct cprstate *state, uint32_t role
 	return NULL;
 }
 
-static int move_to_cgroup(pid_t tid, const char *cgroup)
-{
-	char path[2048], text[32];
-
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.threads", cgroup);
-	int fd = real(open)(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int len = snprintf(text, sizeof(text), "%d", (int)tid);
-	int rc = write(fd, text, (size_t)len) < 0 ? -errno : 0;
-	real(close)(fd);
-	return rc;
-}
-
 static int apply(pid_t tid, const struct cpr_thread *want)
 {
 	uint8_t affinity[AFFINITY_BYTES];
 	struct sched_param param = { .sched_priority = (int)want->priority }, now;
-	char cgroup[1024];
 	long n = syscall(SYS_sched_getaffinity, tid, sizeof(affinity), affinity);
 	int rc = 0;
 
@@ -130,10 +98,8 @@ static int apply(pid_t tid, const struct cpr_thread *want)
 		rc = -errno;
 	if (getpriority(PRIO_PROCESS, (id_t)tid) != want->nice && setpriority(PRIO_PROCESS, (id_t)tid, want->nice))
 		rc = -errno;
-	read_cgroup(tid, cgroup, sizeof(cgroup));
-	if (want->cgroup[0] && strcmp(cgroup, want->cgroup) != 0 && move_to_cgroup(tid, want->cgroup))
-		rc = -errno;
-	return rc;
+	int moved = cgroups_move_thread(tid, want->cgroup);
+	return moved ? moved : rc;
 }
 
 static void restore_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)

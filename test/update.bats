@@ -8,7 +8,10 @@
 load lib/common
 
 setup() { setup_vm_dir; }
-teardown() { teardown_vm_dir; }
+teardown() {
+	teardown_vm_dir
+	[ -z "$VM_CGROUP" ] || wait_for 5 remove_cgroups
+}
 
 # The machine that both versions know, and that an alias of 7.2 stands for.
 MACHINE=pc-q35-7.2
@@ -433,6 +436,61 @@ boot_by_ctl() {
 	[ "$(attributes "$VM_PID" | head -n 1)" = 0 ]
 	[ "$(attributes "$(thread_id vcpu 0)" | head -n 1)" = 1 ]
 	end_watch
+}
+
+# Where the kernel has threads, in each hierarchy.
+thread_cgroups() {
+	local tid
+
+	for tid in "$(thread_id vcpu 0)" "$(thread_id vcpu 1)" "$(thread_id iothread io0)"; do
+		sort "/proc/$VM_PID/task/$tid/cgroup"
+	done
+}
+
+VM_CGROUP=
+remove_cgroups() {
+	local mount
+
+	while read -r mount; do
+		[ ! -e "$mount/$VM_CGROUP" ] || find "$mount/$VM_CGROUP" -depth -type d -exec rmdir {} + || return
+	done < <(awk '$3 ~ "^cgroup" { print $2 }' /proc/mounts)
+}
+
+# thread_cgroup TID NAME: a cgroup of its own for a thread, below the VM's, in the unified hierarchy and in version 1's for CPU time.
+thread_cgroup() {
+	local mount
+
+	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	if [ -n "$mount" ]; then
+		mkdir -p "$mount/$VM_CGROUP"
+		[ "$(cat "$mount/$VM_CGROUP/cgroup.type")" = "domain threaded" ] || echo "$VM_PID" >"$mount/$VM_CGROUP/cgroup.procs"
+		mkdir "$mount/$VM_CGROUP/$2"
+		echo threaded >"$mount/$VM_CGROUP/$2/cgroup.type"
+		echo "$1" >"$mount/$VM_CGROUP/$2/cgroup.threads"
+	fi
+	mount=$(awk '$3 == "cgroup" && ("," $4 ",") ~ ",cpu," { print $2; exit }' /proc/mounts)
+	if [ -n "$mount" ]; then
+		mkdir -p "$mount/$VM_CGROUP/$2"
+		echo "$1" >"$mount/$VM_CGROUP/$2/tasks"
+	fi
+}
+
+@test "vCPU and I/O threads are in the cgroups that they were put into from outside" {
+	local before
+
+	boot_guest -M q35 -smp 2 -accel tcg,thread=multi -object iothread,id=io0
+	VM_CGROUP=cprshim-${VM_DIR##*.}
+	thread_cgroup "$(thread_id vcpu 1)" vcpu1
+	thread_cgroup "$(thread_id iothread io0)" io0
+	before=$(thread_cgroups)
+	grep -q vcpu1 <<<"$before"
+	update_vm new
+	jq -e '.method == "relay" and .warnings == []' <<<"$UPDATE_RESULT"
+	diff <(echo "$before") <(thread_cgroups)
+	update_vm old
+	jq -e '.method == "exec" and .warnings == []' <<<"$UPDATE_RESULT"
+	diff <(echo "$before") <(thread_cgroups)
+	guest_alive
 }
 
 @test "signals blocked and ignored are those of a QEMU that was never updated" {
