@@ -58,12 +58,16 @@ version() { sed -n 's/^AC_INIT(\[cprshim\], \[\(.*\)\])/\1/p' "$CPRSHIM_SRCDIR/c
 	[ "$(dpkg-deb --field "$(package)" Version)" = "$(version)" ]
 	dpkg-deb --fsys-tarfile "$(package)" | tar -t | grep -v '/$' | grep -vE '^./usr/share/(doc|lintian)/' | sort >"$VM_DIR/files"
 	diff - "$VM_DIR/files" <<-END
+		./etc/apt/apt.conf.d/apt-cprshim.conf
 		./lib/systemd/system/cprshim-vm@.service
 		./usr/bin/cprctl
 		./usr/lib/x86_64-linux-gnu/cprshim/disasm.so
 		./usr/lib/x86_64-linux-gnu/libcprshim.so
+		./usr/share/bash-completion/completions/cprctl
 		./usr/share/man/man1/cprctl.1.gz
+		./usr/share/man/man5/cprshim.conf.5.gz
 		./usr/share/man/man7/cprshim.7.gz
+		./usr/share/man/man7/libcprshim.7.gz
 	END
 }
 
@@ -122,15 +126,19 @@ version() { sed -n 's/^AC_INIT(\[cprshim\], \[\(.*\)\])/\1/p' "$CPRSHIM_SRCDIR/c
 		/usr/lib64/cprshim
 		/usr/lib64/cprshim/disasm.so
 		/usr/lib64/libcprshim.so
+		/usr/share/bash-completion/completions/cprctl
 		/usr/share/man/man1/cprctl.1
+		/usr/share/man/man5/cprshim.conf.5
 		/usr/share/man/man7/cprshim.7
+		/usr/share/man/man7/libcprshim.7
 	END
 }
 
 @test "make install and make uninstall: what was there stays, and nothing else; a VM finds the library where ld.so looks for it" {
 	local dest=$VM_DIR/dest lib
 
-	mkdir -p "$dest/usr/local/bin" "$dest/usr/local/lib" "$dest/usr/local/share/man/man1" "$dest/usr/local/share/man/man7"
+	mkdir -p "$dest/usr/local/bin" "$dest/usr/local/lib" "$dest/usr/local/share/man/"man{1,5,7} \
+		"$dest/usr/local/share/bash-completion/completions"
 	touch "$dest/usr/local/lib/libother.so"
 	(cd "$dest" && find . | sort) >"$VM_DIR/before"
 	plain_make make -s -C "$CPRSHIM_BUILDDIR" install "DESTDIR=$dest" >"$VM_DIR/install.log" 2>&1
