@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "jget.h"
+#include "places.h"
 #include "result.h"
 #include "standing.h"
 #include "text.h"
@@ -176,6 +177,7 @@ void update_ask(const struct vm *vm, const struct options *opts, const json_t *r
 {
 	int seconds = (opts->timeout ? opts->timeout : WAIT_DEFAULT_S) + WAIT_MARGIN_S;
 	struct asked asked = { .progress = progress, .opaque = opaque };
+	json_t *places = places_note(vm);
 	int err;
 
 	*ret = (struct update_outcome){ .code = CTL_NO };
@@ -184,4 +186,6 @@ void update_ask(const struct vm *vm, const struct options *opts, const json_t *r
 		explain(vm, asked.guardian, err, ret);
 	else
 		judge(vm, ret);
+	places_restore(vm, places, ret->result);
+	json_decref(places);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../shim/real.h"
+#include "../state/cgroupfs.h"
 #include "vm.h"
 
 #define FILE_BYTES 65536
@@ -43,47 +44,12 @@ static const struct controller controllers[] = {
 	{ "pids", false, "pids.max", "pids.current", NULL, NULL },
 };
 
-/* Is this word one of those with commas between? */
-static bool lists(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *at = words; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-		if (!strncmp(at, word, len) && (at[len] == ',' || !at[len]))
-			return true;
-	return false;
-}
-
-/* Where a hierarchy is mounted, and what of it (proc(5), mountinfo): the unified one, where @name is "", or a controller's. */
-static bool find_mount(const char *name, char ret_root[PATH_MAX], char ret_mount[PATH_MAX])
+static const char *mountinfo(void)
 {
 	static char text[FILE_BYTES]; /* the service thread alone asks */
-	char *save = NULL;
 
 	vm_read_file("/proc/self/mountinfo", text, sizeof(text));
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char type[32], options[512];
-		const char *more = strstr(line, " - ");
-
-		if (!more || sscanf(more, " - %31s %*s %511s", type, options) != 2 ||
-		    sscanf(line, "%*s %*s %*s %4095s %4095s", ret_root, ret_mount) != 2)
-			continue;
-		if (!*name ? !strcmp(type, "cgroup2") : !strcmp(type, "cgroup") && lists(options, name))
-			return true;
-	}
-	return false;
-}
-
-/* Where a cgroup is in the file system. In a container the root of the mount is a cgroup further down. */
-static bool find_directory(const char *name, const char *place, char ret_mount[PATH_MAX], char ret[2 * PATH_MAX])
-{
-	static char root[PATH_MAX];
-
-	if (!find_mount(name, root, ret_mount))
-		return false;
-	size_t skip = strcmp(root, "/") && !strncmp(place, root, strlen(root)) ? strlen(root) : 0;
-	snprintf(ret, 2 * PATH_MAX, "%s%s", ret_mount, place + skip);
-	return true;
+	return text;
 }
 
 /* The process's place in the hierarchy (cgroups(7), /proc/PID/cgroup). */
@@ -99,7 +65,7 @@ static bool find_place(const struct controller *c, char ret[PATH_MAX])
 		if (!path)
 			continue;
 		*path++ = '\0';
-		if (c->unified ? names[1] : !lists(names + 1, c->name))
+		if (c->unified ? names[1] : !cgroupfs_lists(names + 1, c->name))
 			continue;
 		snprintf(ret, PATH_MAX, "%s", path);
 		return true;
@@ -164,16 +130,18 @@ static void check_level(const struct controller *c, const char *dir, uint64_t ne
 
 static void check_controller(const struct controller *c, uint64_t need, struct reasons *reasons)
 {
-	static char mount[PATH_MAX], place[PATH_MAX], dir[2 * PATH_MAX];
+	static char place[PATH_MAX], dir[2 * PATH_MAX];
+	size_t mount;
 
-	if (!find_place(c, place) || !find_directory(c->unified ? "" : c->name, place, mount, dir))
+	if (!find_place(c, place) ||
+	    !cgroupfs_find(mountinfo(), c->unified ? "" : c->name, place, dir, sizeof(dir), &mount))
 		return;
 	for (;;) {
 		char *slash;
 
 		check_level(c, dir, need, reasons);
 		slash = strrchr(dir, '/');
-		if (!slash || (size_t)(slash - dir) < strlen(mount))
+		if (!slash || (size_t)(slash - dir) < mount)
 			return;
 		*slash = '\0';
 	}
@@ -191,22 +159,12 @@ void cgroups_check(uint64_t memory, uint64_t threads, struct reasons *reasons)
 		check_controller(&controllers[i], controllers[i].cache ? memory : threads, reasons);
 }
 
-/* A line for each hierarchy (cgroups(7), /proc/PID/cgroup), and an end of line before the first. */
 static void read_thread(pid_t tid, char ret[CGROUPS_TEXT])
 {
 	char path[64];
 
-	ret[0] = '\n';
 	snprintf(path, sizeof(path), "/proc/self/task/%d/cgroup", (int)tid);
-	vm_read_file(path, ret + 1, CGROUPS_TEXT - 1);
-}
-
-static bool has_line(const char *text, const char *line, size_t len)
-{
-	for (const char *at = text; (at = strchr(at, '\n')); at++)
-		if (!strncmp(at + 1, line, len) && at[1 + len] == '\n')
-			return true;
-	return false;
+	vm_read_file(path, ret, CGROUPS_TEXT);
 }
 
 /**
@@ -223,10 +181,10 @@ void cgroups_read_thread(pid_t tid, char ret[CGROUPS_TEXT])
 
 	read_thread(getpid(), first);
 	read_thread(tid, text);
-	for (const char *line = text + 1; *line;) {
+	for (const char *line = text; *line;) {
 		size_t len = strcspn(line, "\n"), whole = len + (line[len] == '\n');
 
-		if (!has_line(first, line, len)) {
+		if (!cgroupfs_has_line(first, line, len)) {
 			memcpy(end, line, whole);
 			end += whole;
 		}
@@ -235,28 +193,13 @@ void cgroups_read_thread(pid_t tid, char ret[CGROUPS_TEXT])
 	*end = '\0';
 }
 
-/* "N:NAMES:PATH": the first of the names, "" for the unified hierarchy, and the path. */
-static bool parse_line(char *line, const char **ret_name, const char **ret_place)
+static int move(pid_t tid, const char *line)
 {
-	char *name = strchr(line, ':'), *place = name ? strchr(name + 1, ':') : NULL;
-
-	if (!place)
-		return false;
-	*place++ = '\0';
-	name[1 + strcspn(name + 1, ",")] = '\0';
-	*ret_name = name + 1;
-	*ret_place = place;
-	return true;
-}
-
-static int move(pid_t tid, const char *name, const char *place)
-{
-	static char mount[PATH_MAX], dir[2 * PATH_MAX], path[2 * PATH_MAX + 32];
+	static char path[2 * PATH_MAX];
 	char text[32];
 
-	if (!find_directory(name, place, mount, dir))
+	if (!cgroupfs_thread_file(mountinfo(), line, path, sizeof(path)))
 		return -ENOENT;
-	snprintf(path, sizeof(path), "%s/%s", dir, *name ? "tasks" : "cgroup.threads");
 	int fd = real(open)(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -286,11 +229,8 @@ int cgroups_move_thread(pid_t tid, const char *wanted)
 	read_thread(tid, now);
 	snprintf(text, sizeof(text), "%s", wanted);
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *name, *place;
+		int rc = cgroupfs_has_line(now, line, strlen(line)) ? 0 : move(tid, line);
 
-		if (has_line(now, line, strlen(line)) || !parse_line(line, &name, &place))
-			continue;
-		int rc = move(tid, name, place);
 		first = first ? first : rc;
 	}
 	return first;

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "notify.h"
 #include "probes.h"
+#include "threads.h"
 
 #define HISTORY_KEPT 32
 
@@ -141,6 +142,8 @@ static void add_notes(json_t *result, const struct reasons *warnings)
 		json_array_extend(all, warnings->list);
 	json_object_set_new(result, "closed", closed);
 	json_object_set_new(result, "warnings", all);
+	if (threads_unplaced())
+		json_object_set(result, "unplaced", threads_unplaced());
 }
 
 static const char *by_method(void)
@@ -177,6 +180,10 @@ static json_t *add_first(json_t *second, const char *first)
 	json_array_foreach(json_object_get(second, "warnings"), i, warning)
 		reasons_note(&warnings, "%s", json_string_value(warning));
 	json_object_del(result, "pid");
+	/* Threads are this process's. */
+	json_object_del(result, "unplaced");
+	if (json_object_get(second, "unplaced"))
+		json_object_set(result, "unplaced", json_object_get(second, "unplaced"));
 	json_decref(second);
 	return result;
 }

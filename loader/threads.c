@@ -16,6 +16,11 @@
 
 #define AFFINITY_BYTES 1024 /* 8192 CPUs, the kernel's largest NR_CPUS */
 
+static const char *role_name(uint32_t role)
+{
+	return role == CPR_THREAD_VCPU ? "vCPU" : "I/O thread";
+}
+
 /* Calls @fn for each thread that has a role. */
 static void each(void (*fn)(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque), void *opaque,
 		 uint64_t deadline)
@@ -34,37 +39,6 @@ static void each(void (*fn)(uint32_t role, uint32_t index, const char *name, pid
 		fn(CPR_THREAD_IOTHREAD, 0, json_string_value(json_object_get(item, "id")),
 		   (pid_t)json_integer_value(json_object_get(item, "thread-id")), opaque);
 	json_decref(list);
-}
-
-static void save_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)
-{
-	uint8_t affinity[AFFINITY_BYTES];
-	char cgroup[CGROUPS_TEXT];
-	struct sched_param param = { 0 };
-	long n = syscall(SYS_sched_getaffinity, tid, sizeof(affinity), affinity);
-	int policy = sched_getscheduler(tid);
-
-	if (n < 0 || policy < 0)
-		return;
-	sched_getparam(tid, &param);
-	cgroups_read_thread(tid, cgroup);
-	struct cpr_thread rec = {
-		.role = role,
-		.index = index,
-		.name = name,
-		.affinity = { .data = affinity, .len = (uint32_t)n },
-		.policy = (uint32_t)policy,
-		.priority = (uint32_t)param.sched_priority,
-		.nice = getpriority(PRIO_PROCESS, (id_t)tid),
-		.cgroup = cgroup,
-	};
-	cprstate_put_thread(opaque, &rec);
-}
-
-/** threads_save() - write a record for each vCPU and I/O thread */
-void threads_save(struct codec_writer *w, uint64_t deadline_ns)
-{
-	each(save_one, w, deadline_ns);
 }
 
 struct restore {
@@ -98,8 +72,83 @@ static int apply(pid_t tid, const struct cpr_thread *want)
 		rc = -errno;
 	if (getpriority(PRIO_PROCESS, (id_t)tid) != want->nice && setpriority(PRIO_PROCESS, (id_t)tid, want->nice))
 		rc = -errno;
-	int moved = cgroups_move_thread(tid, want->cgroup);
-	return moved ? moved : rc;
+	return rc;
+}
+
+/*
+ * Threads of this process that their predecessors' cgroups are kept for: QEMU's user may not put them there, and root may. By
+ * the service thread.
+ */
+static json_t *unplaced;
+
+static const json_t *find_unplaced(uint32_t role, uint32_t index, const char *name)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(unplaced, i, one)
+		if (json_integer_value(json_object_get(one, "role")) == role &&
+		    json_integer_value(json_object_get(one, "index")) == index &&
+		    !strcmp(json_string_value(json_object_get(one, "name")), name))
+			return one;
+	return NULL;
+}
+
+static void save_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)
+{
+	uint8_t affinity[AFFINITY_BYTES];
+	char cgroup[CGROUPS_TEXT];
+	struct sched_param param = { 0 };
+	long n = syscall(SYS_sched_getaffinity, tid, sizeof(affinity), affinity);
+	int policy = sched_getscheduler(tid);
+
+	if (n < 0 || policy < 0)
+		return;
+	sched_getparam(tid, &param);
+	cgroups_read_thread(tid, cgroup);
+	const json_t *kept = find_unplaced(role, index, name);
+	if (kept && !*cgroup)
+		snprintf(cgroup, sizeof(cgroup), "%s", json_string_value(json_object_get(kept, "cgroups")));
+	struct cpr_thread rec = {
+		.role = role,
+		.index = index,
+		.name = name,
+		.affinity = { .data = affinity, .len = (uint32_t)n },
+		.policy = (uint32_t)policy,
+		.priority = (uint32_t)param.sched_priority,
+		.nice = getpriority(PRIO_PROCESS, (id_t)tid),
+		.cgroup = cgroup,
+	};
+	cprstate_put_thread(opaque, &rec);
+}
+
+/** threads_save() - write a record for each vCPU and I/O thread */
+void threads_save(struct codec_writer *w, uint64_t deadline_ns)
+{
+	each(save_one, w, deadline_ns);
+}
+
+static void place(pid_t tid, const struct cpr_thread *want, struct reasons *warnings)
+{
+	int rc = cgroups_move_thread(tid, want->cgroup);
+	json_t *text;
+
+	if (!rc)
+		return;
+	text = json_sprintf("%s %s%u is not in its cgroups: %s", role_name(want->role), want->name, want->index,
+			    strerror(-rc));
+	reasons_note(warnings, "%s", json_string_value(text));
+	if (!unplaced)
+		unplaced = json_array();
+	json_array_append_new(unplaced, json_pack("{s:i, s:i, s:i, s:s, s:s, s:o}", "thread", (int)tid, "role",
+						  (int)want->role, "index", (int)want->index, "name", want->name,
+						  "cgroups", want->cgroup, "warning", text));
+}
+
+/** threads_unplaced() - for a result: threads that are not in their cgroups (docs/control-protocol.md); NULL where all are */
+json_t *threads_unplaced(void)
+{
+	return unplaced;
 }
 
 static void restore_one(uint32_t role, uint32_t index, const char *name, pid_t tid, void *opaque)
@@ -109,8 +158,10 @@ static void restore_one(uint32_t role, uint32_t index, const char *name, pid_t t
 	int rc = want && r->may_set ? apply(tid, want) : 0;
 
 	if (rc)
-		reasons_note(r->warnings, "affinity, scheduling or cgroup of %s %s%u could not be restored: %s",
-			     role == CPR_THREAD_VCPU ? "vCPU" : "I/O thread", name, index, strerror(-rc));
+		reasons_note(r->warnings, "affinity or scheduling of %s %s%u could not be restored: %s",
+			     role_name(role), name, index, strerror(-rc));
+	if (want)
+		place(tid, want, r->warnings);
 }
 
 /**

@@ -8,6 +8,7 @@
 #ifndef CPRSHIM_LOADER_THREADS_H
 #define CPRSHIM_LOADER_THREADS_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "../state/cprstate.h"
@@ -15,5 +16,6 @@
 
 void threads_save(struct codec_writer *w, uint64_t deadline_ns);
 void threads_restore(const struct cprstate *state, bool may_set, uint64_t deadline_ns, struct reasons *warnings);
+json_t *threads_unplaced(void);
 
 #endif

@@ -17,6 +17,18 @@ teardown() { teardown_vm_dir; }
 
 NO_SANDBOX='seccomp_sandbox = 0'
 
+monitor() { lv qemu-monitor-command guest "{\"execute\": \"$1\"}"; }
+
+# Where libvirt has put vCPUs and the I/O thread, and the CPUs that they may be on.
+thread_places() {
+	local tid
+
+	for tid in $(monitor query-cpus-fast | jq '.return[]."thread-id"') $(monitor query-iothreads | jq '.return[]."thread-id"'); do
+		sort "/proc/$VM_PID/task/$tid/cgroup"
+		taskset -cp "$tid" | sed 's/.*: //'
+	done
+}
+
 @test "libvirt: a domain whose emulator is the wrapper is updated by cprctl and by SIGUSR2; monitor, id, state, console and log go on" {
 	local events id
 
@@ -27,13 +39,20 @@ NO_SANDBOX='seccomp_sandbox = 0'
 	start_guest
 	[ "$(stat -c %u "/proc/$VM_PID")" = 64055 ]
 	id=$(lv domid guest)
+	lv vcpupin guest 1 0
+	lv iothreadpin guest 1 1
+	lv emulatorpin guest 0-1
 	start_link events -- virsh --connect "$CONNECT" event --all --loop
 	monitor_answers 7.2
 	cp "/proc/$VM_PID/cgroup" "$VM_DIR/cgroup"
+	thread_places >"$VM_DIR/places"
+	grep vcpu1 "$VM_DIR/places"
 
 	update_by_ctl --binary "$QEMU_NEW"
 	monitor_answers 10.0
 	console_goes_on
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	thread_places | diff "$VM_DIR/places" -
 	use_qemu old
 	update_vm
 	monitor_answers 7.2

@@ -464,7 +464,7 @@ thread_cgroup() {
 	if [ -n "$mount" ]; then
 		mkdir -p "$mount/$VM_CGROUP"
 		[ "$(cat "$mount/$VM_CGROUP/cgroup.type")" = "domain threaded" ] || echo "$VM_PID" >"$mount/$VM_CGROUP/cgroup.procs"
-		mkdir "$mount/$VM_CGROUP/$2"
+		mkdir -p "$mount/$VM_CGROUP/$2"
 		echo threaded >"$mount/$VM_CGROUP/$2/cgroup.type"
 		echo "$1" >"$mount/$VM_CGROUP/$2/cgroup.threads"
 	fi
@@ -490,6 +490,36 @@ thread_cgroup() {
 	update_vm old
 	jq -e '.method == "exec" and .warnings == []' <<<"$UPDATE_RESULT"
 	diff <(echo "$before") <(thread_cgroups)
+	guest_alive
+}
+
+@test "a user's VM, whose threads only root may put into cgroups: cprctl does, where one of them was in before" {
+	local before
+
+	# The tree that is tested may lie where this user cannot look.
+	cp "$SHIM" "$GUEST" "$VM_DIR"
+	mkdir -p "$VM_DIR/new/bin"
+	cp "$QEMU_NEW" "$VM_DIR/new/bin"
+	QEMU_NEW=$VM_DIR/new/bin/qemu-system-x86_64
+	SHIM=$VM_DIR/${SHIM##*/} GUEST=$VM_DIR/${GUEST##*/}
+	chown -R nobody "$VM_DIR"
+	VM_WRAPPER=(setpriv --reuid nobody --clear-groups --inh-caps=-all)
+	boot_guest -M q35 -smp 2 -accel tcg,thread=multi -object iothread,id=io0
+	VM_CGROUP=cprshim-${VM_DIR##*.}
+	thread_cgroup "$(thread_id vcpu 1)" vcpu1
+	thread_cgroup "$(thread_id iothread io0)" io0
+	before=$(thread_cgroups)
+	update_by_ctl --binary "$QEMU_NEW"
+	jq -e '.method == "relay" and .warnings == [] and .unplaced == null' <<<"$UPDATE_RESULT"
+	diff <(echo "$before") <(thread_cgroups)
+	# By SIGUSR2
+	CPRSHIM_METHOD=auto update_vm old
+	jq -e '(.warnings | map(select(test("is not in its cgroups"))) | length) == 2 and (.unplaced | length) == 2' <<<"$UPDATE_RESULT"
+	fails diff <(echo "$before") <(thread_cgroups)
+	# It knows still where they belong, and the one that asks where they were.
+	thread_cgroup "$(thread_id vcpu 1)" vcpu1
+	update_by_ctl --binary "$QEMU_NEW" --method exec
+	jq -e '(.unplaced | map(.name)) == ["io0"]' <<<"$UPDATE_RESULT"
 	guest_alive
 }
 

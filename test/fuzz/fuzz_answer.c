@@ -46,8 +46,9 @@ int proc_find_program(const char *name, char **ret_path)
 	return -ENOENT;
 }
 
-static void note_progress(const json_t *line)
+static void note_progress(const json_t *line, void *opaque)
 {
+	(void)opaque;
 	demand(json_is_object(line));
 }
 
@@ -67,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	input = data;
 	input_size = size;
-	if (!client_ask(&vm, NULL, request, 5000, note_progress, &answer)) {
+	if (!client_ask(&vm, NULL, request, 5000, note_progress, NULL, &answer)) {
 		shown = open_memstream(&text, &len);
 		demand(shown != NULL);
 		result_print(shown, answer);
