@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,16 @@
 #include "../shim/real.h"
 #include "../shim/slots.h"
 #include "../shim/table.h"
+#include "clock.h"
 #include "fault.h"
 #include "qmp.h"
+
+/*
+ * The memory of a block that has been taken off the list (a ROM of a device that was unplugged) is freed a little later
+ * (softmmu/physmem.c:qemu_ram_free, call_rcu()). Where QEMU's list has no addresses, it is one too many until then.
+ */
+#define RECLAIM_MS 1000
+#define AGAIN_MS   5
 
 /* QEMU's own iterator (include/exec/cpu-common.h), where the binary exports it; the same from 7.2 to 10.0. */
 typedef int block_fn(void *block, void *opaque);
@@ -91,6 +100,26 @@ static void find_copied(struct ramblock *blocks, size_t count, uint64_t deadline
 	}
 }
 
+static int list(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64_t deadline)
+{
+	char error[QMP_ERROR_MAX];
+	json_t *answer = qmp_command(&qmp_private, "x-query-ramblock", NULL, deadline, error);
+	const char *text = json_string_value(json_object_get(answer, "human-readable-text"));
+	int rc = text ? ramblock_parse(text, ret, RAMBLOCK_MAX, ret_count) : -EIO;
+
+	json_decref(answer);
+	if (!rc)
+		find_copied(ret, *ret_count, deadline);
+	return rc;
+}
+
+static int assign(struct ramblock *blocks, size_t count, const char **ret_why)
+{
+	static struct ramblock_mapping maps[RAM_MAPS]; /* the service thread alone asks */
+
+	return ramblock_assign(blocks, count, maps, mappings(maps), ret_why);
+}
+
 /**
  * ramblocks_query() - list the RAM blocks of this process
  * @ret:	 the blocks, with their memory
@@ -102,19 +131,21 @@ static void find_copied(struct ramblock *blocks, size_t count, uint64_t deadline
  */
 int ramblocks_query(struct ramblock ret[RAMBLOCK_MAX], size_t *ret_count, uint64_t deadline_ns, struct reasons *reasons)
 {
-	static struct ramblock_mapping maps[RAM_MAPS]; /* the service thread alone asks */
-	char error[QMP_ERROR_MAX];
-	json_t *answer = qmp_command(&qmp_private, "x-query-ramblock", NULL, deadline_ns, error);
-	const char *text = json_string_value(json_object_get(answer, "human-readable-text")), *why = "";
-	int rc = text ? ramblock_parse(text, ret, RAMBLOCK_MAX, ret_count) : -EIO;
+	uint64_t until = qmp_in_ms(RECLAIM_MS);
+	const char *why = "";
+	int rc;
 
-	json_decref(answer);
-	if (rc) {
-		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "QEMU's list of RAM blocks is not understood");
-		return -EIO;
+	for (;;) {
+		if (list(ret, ret_count, deadline_ns)) {
+			reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "QEMU's list of RAM blocks is not understood");
+			return -EIO;
+		}
+		rc = assign(ret, *ret_count, &why);
+		if (!rc || clock_now() > until)
+			break;
+		poll(NULL, 0, AGAIN_MS);
 	}
-	find_copied(ret, *ret_count, deadline_ns);
-	if (ramblock_assign(ret, *ret_count, maps, mappings(maps), &why)) {
+	if (rc) {
 		if (real_shadowed())
 			reasons_add(reasons, BLOCKER_PRELOAD_ORDER, "%s takes mmap() before libcprshim.so",
 				    real_shadowed());

@@ -85,6 +85,30 @@ ran() {
 	stop_qmp_client
 }
 
+# eject SLOT: what a guest does that is asked for a device (docs/specs/acpi_pci_hotplug.txt).
+eject() {
+	hmp "o/w 0xae10 0"
+	hmp "o/w 0xae08 $((1 << $1))"
+}
+
+@test "while devices come and go, and the memory of their ROMs is freed a little later: no RAM block is unknown" {
+	local i
+
+	boot_guest -M pc-i440fx-7.2
+	# shellcheck disable=SC2016 # the inner shell expands it
+	start_background "$VM_DIR/checks.json" env "CPRSHIM_RUNDIR=$VM_DIR/run" sh -c 'while :; do "$@"; done' checks "$CPRCTL" check --json "$VM_PID"
+	for ((i = 0; i < 20; i++)); do
+		do_qmp device_add '{driver: "virtio-net-pci", id: "nic1", addr: "0x10"}'
+		do_qmp device_del '{id: "nic1"}'
+		eject 16
+		wait_for 5 has_no_device nic1
+	done
+	end_process "$!"
+	[ "$(grep -c '"outcome"\|"ok"' "$VM_DIR/checks.json")" -ge 10 ]
+	fails grep 'no mapping' "$VM_DIR/checks.json"
+	updated_alike new
+}
+
 @test "a DIMM, a CPU, USB devices, a port of virtio-serial with its client, an iothread" {
 	boot_guest -M pc-q35-7.2,accel=tcg -m 256,slots=4,maxmem=1G -smp 1,maxcpus=3 \
 		-device qemu-xhci,id=usb -device virtio-serial-pci,id=serials \
