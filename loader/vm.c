@@ -24,11 +24,17 @@ struct vm vm = { .library_fd = -1, .cwd_fd = -1, .journal_fd = -1, .binary = { .
 void vm_read_file(const char *path, char *ret, size_t size)
 {
 	int fd = real(open)(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	size_t used = 0;
+	ssize_t n = fd < 0 ? -1 : 1;
 
+	/* The kernel gives no more than a page of a list at a time. */
+	while (n > 0 && used < size - 1) {
+		n = read(fd, ret + used, size - 1 - used);
+		used += n > 0 ? (size_t)n : 0;
+	}
 	if (fd >= 0)
 		real(close)(fd);
-	ret[n > 0 ? n : 0] = '\0';
+	ret[used] = '\0';
 }
 
 /** vm_start_time() - when this process began, in clock ticks since boot; an exec does not change it. 0 where not known. */

@@ -493,6 +493,26 @@ thread_cgroup() {
 	guest_alive
 }
 
+@test "the same where many other things are mounted before the cgroups" {
+	local before
+
+	# shellcheck disable=SC2016 # the inner shell expands it
+	VM_WRAPPER=(unshare -m sh -c 'for i in $(seq 80); do mkdir "$0/m$i" && mount -t tmpfs none "$0/m$i" || exit; done
+		awk "\$3 == \"cgroup2\" || \$4 ~ /(^|,)cpu(,|$)/ && \$3 == \"cgroup\" { print \$2, \$3 }" /proc/mounts |
+			while read -r dir type; do
+				umount -l "$dir"
+				if [ "$type" = cgroup ]; then mount -t cgroup -o cpu none "$dir"; else mount -t cgroup2 none "$dir"; fi || exit
+			done
+		exec "$@"' "$VM_DIR")
+	boot_guest -M q35 -smp 2 -accel tcg,thread=multi -object iothread,id=io0
+	VM_CGROUP=cprshim-${VM_DIR##*.}
+	thread_cgroup "$(thread_id vcpu 1)" vcpu1
+	before=$(thread_cgroups)
+	update_vm new
+	jq -e '.warnings == []' <<<"$UPDATE_RESULT"
+	diff <(echo "$before") <(thread_cgroups)
+}
+
 @test "a user's VM, whose threads only root may put into cgroups: cprctl does, where one of them was in before" {
 	local before
 
