@@ -18,23 +18,12 @@
 #define TEXT_BYTES   4096
 #define MOUNTS_BYTES 65536
 
-static bool read_text(const char *path, char *ret, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	ret[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
 static bool read_thread(pid_t pid, long tid, char ret[TEXT_BYTES])
 {
-	char path[64];
+	char name[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%ld/cgroup", (int)pid, tid);
-	return read_text(path, ret, TEXT_BYTES);
+	snprintf(name, sizeof(name), "task/%ld/cgroup", tid);
+	return proc_read_file(pid, name, ret, TEXT_BYTES) > 0;
 }
 
 /**
@@ -132,7 +121,8 @@ void places_restore(const struct vm *vm, const json_t *before, json_t *result)
 
 	if (!mountinfo)
 		return;
-	read_text("/proc/self/mountinfo", mountinfo, MOUNTS_BYTES);
+	if (proc_read_file(getpid(), "mountinfo", mountinfo, MOUNTS_BYTES) < 0)
+		mountinfo[0] = '\0';
 	for (size_t i = json_array_size(unplaced); i-- > 0;) {
 		const json_t *one = json_array_get(unplaced, i);
 

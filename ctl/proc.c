@@ -13,8 +13,16 @@
 /* A VMM's environment is a few KiB; what lies beyond is not looked at. */
 #define ENVIRONMENT_MAX (256 * 1024)
 
-/* Return: bytes read, at most size - 1, with a '\0' behind; negative errno. */
-static ssize_t read_file(pid_t pid, const char *name, char *ret_buf, size_t size)
+/**
+ * proc_read_file() - read a file of a process's directory in /proc
+ * @pid:     the process
+ * @name:    of the file in there
+ * @ret_buf: what is in it, with a '\0' behind
+ * @size:    of @ret_buf
+ *
+ * Return: bytes read, at most @size - 1; or negative errno.
+ */
+ssize_t proc_read_file(pid_t pid, const char *name, char *ret_buf, size_t size)
 {
 	char path[64];
 	size_t used = 0;
@@ -51,7 +59,7 @@ int proc_identify(pid_t pid, struct proc_id *ret_id)
 {
 	char buf[8192];
 	struct proc_id id = { 0 };
-	ssize_t n = read_file(pid, "status", buf, sizeof(buf));
+	ssize_t n = proc_read_file(pid, "status", buf, sizeof(buf));
 	char *uid, *inner;
 
 	if (n < 0)
@@ -114,7 +122,7 @@ int proc_environment(pid_t pid, const char *name, char ret_value[PATH_MAX])
 
 	if (!buf)
 		return -ENOMEM;
-	n = read_file(pid, "environ", buf, ENVIRONMENT_MAX);
+	n = proc_read_file(pid, "environ", buf, ENVIRONMENT_MAX);
 	if (n < 0)
 		err = (int)n;
 	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(buf + at) + 1) {

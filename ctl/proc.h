@@ -4,6 +4,7 @@
 #define CPRSHIM_CTL_PROC_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /**
@@ -18,6 +19,7 @@ struct proc_id {
 	char comm[64];
 };
 
+ssize_t proc_read_file(pid_t pid, const char *name, char *ret_buf, size_t size);
 int proc_identify(pid_t pid, struct proc_id *ret_id);
 int proc_exe(pid_t pid, char ret_path[PATH_MAX]);
 int proc_environment(pid_t pid, const char *name, char ret_value[PATH_MAX]);
