@@ -54,11 +54,18 @@ update_fails() {
 
 # --- a bare-metal guest: all that it needs is that its VM has these devices ---
 
-# pages_on: on which nodes the pages of memory that is bound to a node are, as POLICY NODE=PAGES. Only those count that the
-# process has touched, hence the dump.
-pages_on() {
+# All pages of memory that is bound to a node are on it. Only those count that the process has touched, hence the dump, and
+# not those that are being made huge ones at the moment: the kernel unmaps them for it.
+pages_at_their_nodes() {
 	vm_ctl '{"execute": "pmemsave", "arguments": {"val": 0, "size": 67108864, "filename": "/dev/null"}}' >/dev/null
-	sed -nE 's/.* (bind:[01]) .*memfd.* (N[01]=[0-9]+) .*/\1 \2/p' "/proc/$VM_PID/numa_maps" | sort | tee /dev/stderr
+	PAGES=$(sed -nE 's/.* (bind:[01]) .*memfd.* (N[01]=[0-9]+) .*/\1 \2/p' "/proc/$VM_PID/numa_maps" | sort)
+	[ "$PAGES" = $'bind:0 N0=8192\nbind:1 N1=8192' ]
+}
+
+wait_for_pages() {
+	wait_for 10 pages_at_their_nodes && return
+	echo "pages: $PAGES" >&2
+	return 1
 }
 
 edu_id() {
@@ -190,8 +197,6 @@ with_passed_devices() {
 
 # What QEMU opens itself, which is rehearsed, too.
 with_devices_of_its_own() {
-	local before
-
 	setup_vm_dir
 	make_netns
 	boot_guest -M pc-q35-7.2 -accel tcg -m 64 \
@@ -201,14 +206,13 @@ with_devices_of_its_own() {
 		-netdev "tap,id=net0,ifname=$TAP,script=no,downscript=no,vhost=on" -device virtio-net-pci,netdev=net0 \
 		-device vhost-vsock-pci,guest-cid=9
 	same_devices "" net vsock
-	before=$(pages_on)
-	[ "$before" = $'bind:0 N0=8192\nbind:1 N1=8192' ]
+	wait_for_pages
 	for version in new old; do
 		update_vm "$version"
 		jq -e '.warnings == []' <<<"$UPDATE_RESULT" >/dev/null
 		vm_runs "$version"
 		same_devices "" net vsock
-		[ "$(pages_on)" = "$before" ]
+		wait_for_pages
 		guest_alive
 	done
 	teardown_vm_dir
