@@ -6,6 +6,8 @@
 /bin/busybox mount -t devtmpfs dev /dev
 # Nothing of the kernel's own may come between the worker's lines.
 echo 1 >/proc/sys/kernel/printk
+# A guest that stands still is answered late: what waits for a neighbour's address is kept for as long as that takes.
+echo 1000 | /bin/busybox tee /proc/sys/net/ipv4/neigh/default/[mu]cast_solicit >/dev/null
 
 while read -r module; do
 	/bin/busybox insmod "/lib/modules/$module"
