@@ -79,7 +79,7 @@ class Vm:
 
     def arguments(self, suffix=""):
         return [os.path.join(self.dir, "qemu-system-x86_64"), "-M", "q35", "-accel", self.options.accel, "-m", str(self.mib),
-                "-nodefaults", "-display", "none", "-vga", "none", "-kernel", self.options.guest,
+                "-nodefaults", "-display", "none", "-vga", "none", "-kernel", self.options.guest, "-append", "masters",
                 "-serial", "unix:%s/serial%s,server=on,wait=off" % (self.dir, suffix),
                 "-qmp", "unix:%s/qmp%s,server=on,wait=off" % (self.dir, suffix)] + self.extra
 

@@ -26,6 +26,7 @@
 #include "mux.h"
 #include "namedfds.h"
 #include "parcel.h"
+#include "pcimap.h"
 #include "pins.h"
 #include "program.h"
 #include "ringbufs.h"
@@ -430,6 +431,7 @@ int handover_write_beside(struct handover *h, const struct freeze *f, const stru
 		return rc;
 	cprstate_put_stream(&h->w, &(struct cpr_stream){ .fd = h->channel });
 	telnets_put(&h->w, plan);
+	pcimap_put(&h->w, deadline_ns);
 	put_kind(h);
 	put_shim(h);
 	return finish(h);

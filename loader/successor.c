@@ -40,6 +40,7 @@
 #include "monitors.h"
 #include "mux.h"
 #include "packets.h"
+#include "pcimap.h"
 #include "preflight.h"
 #include "qmp.h"
 #include "ramblocks.h"
@@ -248,6 +249,7 @@ static int come_up_beside(char error[QMP_ERROR_MAX])
 {
 	if (come_up(error) || match_ram(ramblocks_match, error) || wait_for_clients(error))
 		return -EIO;
+	pcimap_restore(vm.cpr_state, deadline);
 	if (vm.cpr_state->stream[0].fd >= 0)
 		wait_for_connections();
 	return 0;

@@ -53,6 +53,38 @@ transfer() {
 	nothing_is_lost_by transfer
 }
 
+# mapped_by_load: regions of PCI devices that the present QEMU mapped while it loaded the devices, and before that.
+mapped_by_load() {
+	grep "^$VM_PID@" "$VM_DIR/trace" | awk '/:vmstate_load / { loads = 1 } /:pci_update_mappings_add / { count[loads + 0]++ }
+		END { print count[1] + 0, count[0] + 0 }'
+}
+
+places() { do_qmp query-pci | jq -S .; }
+
+@test "PCI devices are in their places before the load, behind bridges too" {
+	local machine trace='pci_update_mappings_* vmstate_load'
+	local -a devices=(-device 'virtio-rng-pci,addr=4' -device 'virtio-serial-pci,addr=5.0,multifunction=on'
+		-device 'virtio-rng-pci,addr=5.3' -device 'pci-bridge,id=bridge,chassis_nr=1,addr=6' -device 'virtio-rng-pci,bus=bridge,addr=3'
+		-device 'VGA,addr=7' -device 'pci-serial,addr=8')
+
+	for machine in pc-q35-7.2 pc-i440fx-7.2; do
+		[ "$machine" = pc-i440fx-7.2 ] || devices+=(-device 'pcie-root-port,id=root1,chassis=2,addr=9' -device 'virtio-rng-pci,bus=root1')
+		# shellcheck disable=SC2086 # one option for each
+		boot_guest -M "$machine" "${devices[@]}" -append masters $(printf -- '-trace %s ' $trace) -msg timestamp=on -D "$VM_DIR/trace"
+		places >"$VM_DIR/before"
+		for to in "$QEMU_NEW" "$QEMU_OLD"; do
+			transfer "$to"
+			diff "$VM_DIR/before" <(places)
+			echo "by the load, before: $(mapped_by_load)"
+			[ "$(mapped_by_load | cut -d ' ' -f 1)" = 0 ]
+			[ "$(mapped_by_load | cut -d ' ' -f 2)" -gt 12 ]
+		done
+		unset 'devices[-1]' 'devices[-1]'
+		teardown_vm_dir
+		setup_vm_dir
+	done
+}
+
 # Killed, hung, or out of something: whatever meets it first.
 GIVEN_UP='was killed, or did not run the guest in time'
 
@@ -206,6 +238,24 @@ successor() { children | tr ' ' '\n' | head -n 1; }
 	send_link late '{"execute": "query-version"}\n'
 	wait_link 5 late '"major": 10'
 	guest_alive
+	stop_serial_client
+	stop_qmp_client
+}
+
+@test "the guest moves a PCI device and takes another off the bus while the new QEMU waits: they are where it put them" {
+	held_guest -device pci-serial,id=card,addr=8 -device virtio-rng-pci,addr=9 -append masters
+	hold_update freeze
+	places >"$VM_DIR/first"
+	# Device 8's BAR, and device 9's command.
+	for write in '0xcf8 0x80004010' '0xcfc 0xe000' '0xcf8 0x80004804' '0xcfc 0'; do
+		hmp "o/w $write"
+	done
+	places >"$VM_DIR/before"
+	fails diff "$VM_DIR/first" "$VM_DIR/before"
+	let_go freeze
+	outcome_is updated
+	goes_on_as "$(jq .pid <<<"$UPDATE_RESULT")"
+	diff "$VM_DIR/before" <(places)
 	stop_serial_client
 	stop_qmp_client
 }

@@ -20,7 +20,8 @@
  *   p  from here on the serial lines on PCI cards too, up to two: "L <lines>". One that was plugged in while the guest
  *      ran gets ticks and echoes of its own; of another only input is taken, and told on COM1: "I <hex>"
  * Built with -DPVH it has no multiboot header but Xen's note, which machine microvm wants, and gets no command line.
- * Command line (-append): seed=N hz=N kib=N (pattern size, 1024 at most 8192) aps (start the secondary CPUs)
+ * Command line (-append): seed=N hz=N kib=N (pattern size, 1024 at most 8192) aps (start the secondary CPUs) masters
+ * (let each PCI device at the root use the bus, as its driver would)
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -361,6 +362,16 @@ static void set_up_serial(void)
 	outb(COM1 + 1, 1);
 }
 
+static void make_masters(void)
+{
+	for (uint32_t function = 0; function < 32 * 8; function++) {
+		uint32_t slot = function / 8, offset = function % 8 << 8 | 4;
+
+		if (pci_read(slot, function % 8 << 8) != 0xffffffff)
+			pci_write(slot, offset, (pci_read(slot, offset) & 0xffff) | 4);
+	}
+}
+
 /* Cards that were plugged in while the guest ran have no ports yet. All are polled. */
 static void find_serial_cards(void)
 {
@@ -643,6 +654,8 @@ __attribute__((used, noreturn)) void guest_main(const struct multiboot_info *inf
 	if (!pattern_words || pattern_words > PATTERN_MAX_KIB * 256)
 		pattern_words = 1024 * 256;
 	start_aps = find_option(line, "aps");
+	if (find_option(line, "masters"))
+		make_masters();
 	read_memory_map(info);
 
 	set_up_serial();
