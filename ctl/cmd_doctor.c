@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +24,7 @@
 #include "fleet.h"
 #include "installed.h"
 #include "jget.h"
+#include "memfds.h"
 #include "policyfile.h"
 #include "runnable.h"
 #include "text.h"
@@ -92,7 +92,7 @@ static void look_at_kernel(json_t *found)
 		add(found, "kernel", VERDICT_NOTE,
 		    "a kernel with CONFIG_KCMP, and a seccomp filter that allows kcmp(2)",
 		    "kcmp(2): %s; relay and transfer cannot tell whether connections have changed", strerror(errno));
-	fd = memfd_create("cprctl", MFD_CLOEXEC);
+	fd = memfds_create("cprctl");
 	if (fd < 0)
 		add(found, "kernel", VERDICT_PROBLEM, "sysctl vm.memfd_noexec=1 or 0",
 		    "memfd_create(2): %s; guest memory and state are in memfds", strerror(errno));
