@@ -195,8 +195,8 @@ static void look_at_run_directory(json_t *found)
 
 static void look_at_installation(json_t *found)
 {
+	char *library, why[POLICYFILE_WHY];
 	struct policy policy;
-	char *library;
 
 	if (installed_find("", "libcprshim.so", &library)) {
 		add(found, "library", VERDICT_PROBLEM, "install it, or name it by CPRSHIM_LIB",
@@ -208,11 +208,8 @@ static void look_at_installation(json_t *found)
 		    "%s%s%s", library, problem ? ": " : "", problem ? problem : "");
 		free(library);
 	}
-	if (policyfile_read(&policy))
-		add(found, "policy", VERDICT_PROBLEM, "see cprshim.conf(5)",
-		    POLICY_FILE
-		    " cannot be read, can be changed by others than root, or is not understood: every update is "
-		    "refused");
+	if (policyfile_read(&policy, why))
+		add(found, "policy", VERDICT_PROBLEM, "see cprshim.conf(5)", "%s: cprctl updates no VM", why);
 	else
 		add(found, "policy", VERDICT_OK, NULL, "replacements may come from %s",
 		    policy.count ? "the directories that " POLICY_FILE " allows" : "anywhere");

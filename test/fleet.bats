@@ -373,6 +373,10 @@ verdict() {
 	echo "permit everything" >"$VM_DIR/etc/cprshim.conf"
 	run -1 with_etc "$CPRCTL" doctor --json
 	[ "$(verdict policy)" = problem ]
+	[[ $output == *'/etc/cprshim.conf, line 1: \"permit\" is not understood'* ]]
+	run -1 with_etc "$CPRCTL" update --all
+	[[ $output == *'"permit" is not understood'* ]]
+	[ "$(update_count)" = 0 ]
 }
 
 # with_etc COMMAND...: where $VM_DIR/etc is /etc
