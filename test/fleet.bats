@@ -379,6 +379,77 @@ verdict() {
 	[ "$(update_count)" = 0 ]
 }
 
+# doctor_where FILE TEXT [FILE TEXT]...: cprctl doctor --json on a host where these files have these lines; sets output
+doctor_where() {
+	# /sys is empty but for them, and of /proc one file is another.
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run timeout 60 env "CPRSHIM_RUNDIR=$VM_DIR/run" "DOCTOR=$CPRCTL" "AT=$VM_DIR/doctor" unshare -m bash -ec '
+		mount -t tmpfs none /sys
+		for (( ; $# > 0; )); do
+			case $1 in
+			/sys/*) mkdir -p "${1%/*}" && echo "$2" >"$1" ;;
+			*) echo "$2" >"$AT" && mount --bind "$AT" "$1" ;;
+			esac
+			shift 2
+		done
+		exec "$DOCTOR" doctor --json' bash "$@"
+	echo "$output" >&2
+}
+
+# said SUBJECT: all that the last doctor has said of it
+said() {
+	jq -r --arg subject "$1" '.[] | select(.subject == $subject) | "\(.verdict): \(.text)"' <<<"$output"
+}
+
+@test "doctor: AppArmor, SELinux, huge pages, overcommitment, and what may be locked" {
+	local thp=/sys/kernel/mm/transparent_hugepage overcommit=/proc/sys/vm/overcommit_memory
+
+	doctor_where "$overcommit" 0
+	[[ $(said memory) == "ok: "* ]]
+	[ -z "$(said sandbox)" ]
+	[ "$(said "huge pages")" = "ok: guest memory gets those that the kernel gives it" ]
+	doctor_where "$overcommit" 2 /sys/module/apparmor/parameters/enabled Y
+	[[ $(said memory) == "note: the host does not overcommit"* ]]
+	[[ $(said sandbox) == "note: AppArmor is on"* ]]
+	doctor_where /sys/fs/selinux/enforce 1 "$thp/enabled" "always [madvise] never" "$thp/shmem_enabled" "always [advise] never"
+	[[ $(said sandbox) == "note: SELinux is enforcing"* ]]
+	[ "$(said "huge pages")" = "ok: guest memory gets those that the kernel gives it" ]
+	doctor_where /sys/fs/selinux/enforce 0 /sys/module/apparmor/parameters/enabled N \
+		"$thp/enabled" "[always] madvise never" "$thp/shmem_enabled" "always advise [never]"
+	[ -z "$(said sandbox)" ]
+	[[ $(said "huge pages") == "ok: the kernel gives shared memory none (shmem_enabled); the shim makes them"* ]]
+	# The limit does not hold for root.
+	chmod 755 "$VM_DIR"
+	cp "$CPRCTL" "$SHIM" "$VM_DIR"
+	run setpriv --reuid nobody --clear-groups prlimit --memlock=8388608:8388608 "$VM_DIR/cprctl" doctor --json
+	[[ $(said memlock) == "note: a VM started from here may lock 8192 KiB"* ]]
+	[[ $(said sockets) == "problem: neither "* ]]
+	[ "$status" = 1 ]
+}
+
+@test "doctor: an old kernel, by what uname(2) says" {
+	local thp=/sys/kernel/mm/transparent_hugepage release
+
+	cat >"$VM_DIR/old.c" <<-'END'
+		#include <string.h>
+		#include <sys/utsname.h>
+		int uname(struct utsname *name)
+		{
+			memset(name, 0, sizeof(*name));
+			strcpy(name->release, RELEASE);
+			return 0;
+		}
+	END
+	for release in 5.10.0-28-amd64 6.0.19; do
+		"${CC:-gcc}" -shared -fPIC -DRELEASE="\"$release\"" -o "$VM_DIR/$release.so" "$VM_DIR/old.c"
+	done
+	LD_PRELOAD=$VM_DIR/5.10.0-28-amd64.so run -1 ctl doctor --json
+	[ "$(said kernel)" = "problem: Linux 5.10.0-28-amd64 is too old" ]
+	LD_PRELOAD=$VM_DIR/6.0.19.so doctor_where "$thp/enabled" "[always] madvise never" "$thp/shmem_enabled" "always [never]"
+	[[ $(said kernel) == "ok: Linux 6.0.19, glibc "* ]]
+	[[ $(said "huge pages") == "note: "*"guests run with small pages" ]]
+}
+
 # with_etc COMMAND...: where $VM_DIR/etc is /etc
 with_etc() {
 	# shellcheck disable=SC2016 # the inner shell expands it
