@@ -277,6 +277,52 @@ outcome() {
 	done
 }
 
+# The command behind PID runs as that process.
+AS_PROCESS='import os, sys
+wanted, child = int(sys.argv[1]), 0
+for i in range(10000):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+        last.write(str(wanted - 1))
+    child = os.fork()
+    if child == 0 and os.getpid() == wanted:
+        os.execvp(sys.argv[2], sys.argv[2:])
+    if child == 0:
+        os._exit(0)
+    if child == wanted:
+        break
+    os.waitpid(child, 0)
+os.waitpid(child, 0)'
+
+@test "update --all: a VM that ends before its turn, and another one that gets its process id: that one is left alone" {
+	local all name first=one other=two
+
+	for name in one two; do
+		echo >"$VM_DIR/$name.faults"
+		CPRSHIM_FAULT=@$VM_DIR/$name.faults boot "$name"
+		echo "check:wait" >"$VM_DIR/$name.faults"
+	done
+	use_qemu new
+	start_background "$VM_DIR/all.log" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --all --outdated
+	all=$!
+	wait_for 30 test -e "$VM_DIR/one.faults.check" -o -e "$VM_DIR/two.faults.check"
+	[ -e "$VM_DIR/one.faults.check" ] || { first=two && other=one; }
+	end_process "${PIDS[$other]}"
+	use_qemu old
+	VM_WRAPPER=(python3 -c "$AS_PROCESS" "${PIDS[$other]}")
+	boot newcomer
+	VM_PID=${PIDS[$other]}
+	STARTED+=("$VM_PID")
+	[ "$(ctl list --json | jq -r --argjson pid "$VM_PID" '.[] | select(.pid == $pid) | .name')" = newcomer ]
+	use_qemu new
+	: >"$VM_DIR/$first.faults"
+	rm "$VM_DIR/$first.faults.check"
+	wait_for 60 is_gone "$all"
+	grep -qE "^\[2/2\] $VM_PID $other: ended" "$VM_DIR/all.log"
+	grep -qx "2 VMs: 1 updated, 1 ended" "$VM_DIR/all.log"
+	[ "$(update_count)" = 0 ]
+	guest_alive
+}
+
 @test "update --all is killed, and interrupted twice: the updates that are under way come to their end" {
 	local all
 
