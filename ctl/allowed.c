@@ -21,11 +21,11 @@
  */
 bool allowed_replacement(const struct options *opts)
 {
-	char resolved[PATH_MAX];
+	char resolved[PATH_MAX], why[POLICYFILE_WHY];
 	struct policy policy;
 
-	if (policyfile_read(&policy)) {
-		text_error("%s cannot be read, can be changed by others than root, or is not understood", POLICY_FILE);
+	if (policyfile_read(&policy, why)) {
+		text_error("%s", why);
 		return false;
 	}
 	if (policy.count && opts->seen & OPT_COMMAND) {

@@ -34,14 +34,13 @@ int cmd_after_upgrade(const struct options *opts)
 {
 	struct options all = *opts;
 	struct policy policy;
-	bool understood = !policyfile_read(&policy);
+	char why[POLICYFILE_WHY];
+	bool understood = !policyfile_read(&policy, why);
 	json_t *rows = NULL;
 	int code, err;
 
 	if (!understood)
-		text_error(
-			"%s cannot be read, can be changed by others than root, or is not understood: no VM is updated",
-			POLICY_FILE);
+		text_error("%s: no VM is updated", why);
 	else if (policy.upgrade == POLICY_UPGRADE_NO)
 		return CTL_OK;
 	err = fleet_rows(opts->rundir, true, &rows);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +24,7 @@
 #include "fleet.h"
 #include "installed.h"
 #include "jget.h"
+#include "memfds.h"
 #include "policyfile.h"
 #include "runnable.h"
 #include "text.h"
@@ -92,7 +92,7 @@ static void look_at_kernel(json_t *found)
 		add(found, "kernel", VERDICT_NOTE,
 		    "a kernel with CONFIG_KCMP, and a seccomp filter that allows kcmp(2)",
 		    "kcmp(2): %s; relay and transfer cannot tell whether connections have changed", strerror(errno));
-	fd = memfd_create("cprctl", MFD_CLOEXEC);
+	fd = memfds_create("cprctl");
 	if (fd < 0)
 		add(found, "kernel", VERDICT_PROBLEM, "sysctl vm.memfd_noexec=1 or 0",
 		    "memfd_create(2): %s; guest memory and state are in memfds", strerror(errno));
@@ -195,8 +195,8 @@ static void look_at_run_directory(json_t *found)
 
 static void look_at_installation(json_t *found)
 {
+	char *library, why[POLICYFILE_WHY];
 	struct policy policy;
-	char *library;
 
 	if (installed_find("", "libcprshim.so", &library)) {
 		add(found, "library", VERDICT_PROBLEM, "install it, or name it by CPRSHIM_LIB",
@@ -208,11 +208,8 @@ static void look_at_installation(json_t *found)
 		    "%s%s%s", library, problem ? ": " : "", problem ? problem : "");
 		free(library);
 	}
-	if (policyfile_read(&policy))
-		add(found, "policy", VERDICT_PROBLEM, "see cprshim.conf(5)",
-		    POLICY_FILE
-		    " cannot be read, can be changed by others than root, or is not understood: every update is "
-		    "refused");
+	if (policyfile_read(&policy, why))
+		add(found, "policy", VERDICT_PROBLEM, "see cprshim.conf(5)", "%s: cprctl updates no VM", why);
 	else
 		add(found, "policy", VERDICT_OK, NULL, "replacements may come from %s",
 		    policy.count ? "the directories that " POLICY_FILE " allows" : "anywhere");

@@ -44,7 +44,7 @@ static int update_one(const struct options *opts)
 
 	if (!request)
 		return CTL_NO;
-	if (!allowed_replacement(opts) || vm_open(opts->pid, &vm)) {
+	if (vm_open(opts->pid, &vm)) {
 		json_decref(request);
 		return CTL_NO;
 	}
@@ -64,5 +64,7 @@ static int update_one(const struct options *opts)
  */
 int cmd_update(const struct options *opts)
 {
+	if (!allowed_replacement(opts))
+		return CTL_NO;
 	return opts->seen & OPT_EVERY_VM ? update_all(opts) : update_one(opts);
 }

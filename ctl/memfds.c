@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../state/memfd.h"
+
 static bool is_link_to(const char *path, const char *name)
 {
 	char link[128], wanted[128];
@@ -44,9 +46,22 @@ static long mount_id(int fd)
 	return id;
 }
 
+/**
+ * memfds_create() - make a memfd of our own
+ * @name: as it appears in /proc/PID/fd
+ *
+ * Return: the memfd, close-on-exec; -1 with errno set.
+ */
+int memfds_create(const char *name)
+{
+	int fd = memfd_create(name, MEMFD_FLAGS);
+
+	return fd < 0 && errno == EINVAL ? memfd_create(name, MEMFD_FLAGS_OLD) : fd;
+}
+
 static bool is_memfd(int fd)
 {
-	int sample = memfd_create("cprctl", MFD_CLOEXEC);
+	int sample = memfds_create("cprctl");
 	bool same;
 
 	if (sample < 0)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+int memfds_create(const char *name);
 int memfds_open(pid_t pid, const char *name, bool (*is_it)(int fd, const void *opaque), const void *opaque,
 		int *ret_fd);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,14 +25,15 @@ static bool read_all(int fd, char text[POLICY_MAX])
 
 /**
  * policyfile_read() - what cprshim.conf says
- * @ret: it; until the next call
+ * @ret:     it; until the next call
+ * @ret_why: what is wrong with it, a sentence without its end, of any characters; where something is
  *
- * Not for threads.
+ * Not for threads. A VM may pass over a line that it does not understand (state/policy.h); here that is a mistake in any case.
  *
  * Return: 0, also where there is no such file; -EBADMSG where it cannot be read, can be changed by others than root, or is not
  * understood.
  */
-int policyfile_read(struct policy *ret)
+int policyfile_read(struct policy *ret, char ret_why[POLICYFILE_WHY])
 {
 	static char text[POLICY_MAX];
 	int fd = open(POLICY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -41,5 +43,14 @@ int policyfile_read(struct policy *ret)
 		close(fd);
 	if (missing)
 		text[0] = '\0';
-	return (good || missing) && policy_parse(ret, text) ? 0 : -EBADMSG;
+	if (!good && !missing) {
+		snprintf(ret_why, POLICYFILE_WHY,
+			 POLICY_FILE " cannot be read, is too long, or can be changed by others than root");
+		return -EBADMSG;
+	}
+	if (policy_parse(ret, text) && !ret->wrong)
+		return 0;
+	snprintf(ret_why, POLICYFILE_WHY, POLICY_FILE ", line %zu: \"%.64s\" is not understood", ret->wrong_line,
+		 ret->wrong);
+	return -EBADMSG;
 }

@@ -5,6 +5,9 @@
 
 #include "../state/policy.h"
 
-int policyfile_read(struct policy *ret);
+/* Room for what is wrong with the file. */
+#define POLICYFILE_WHY 256
+
+int policyfile_read(struct policy *ret, char ret_why[POLICYFILE_WHY]);
 
 #endif

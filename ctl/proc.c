@@ -48,6 +48,21 @@ ssize_t proc_read_file(pid_t pid, const char *name, char *ret_buf, size_t size)
 	return n < 0 ? n : (ssize_t)used;
 }
 
+/* Field 22 of /proc/PID/stat (proc(5)). The second, the name, is in brackets and may be anything. Return: 0 or -errno. */
+static int read_started(pid_t pid, unsigned long long *ret)
+{
+	char buf[1024];
+	ssize_t n = proc_read_file(pid, "stat", buf, sizeof(buf));
+	const char *end = n < 0 ? NULL : strrchr(buf, ')');
+
+	if (n < 0)
+		return (int)n;
+	return end && sscanf(end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			     ret) == 1
+		       ? 0
+		       : -EPROTO;
+}
+
 /**
  * proc_identify() - who a process is
  * @pid:    the process
@@ -61,9 +76,10 @@ int proc_identify(pid_t pid, struct proc_id *ret_id)
 	struct proc_id id = { 0 };
 	ssize_t n = proc_read_file(pid, "status", buf, sizeof(buf));
 	char *uid, *inner;
+	int err = n < 0 ? (int)n : read_started(pid, &id.started);
 
-	if (n < 0)
-		return (int)n;
+	if (err)
+		return err;
 	/* the kernel escapes a newline in the name, so a line is never the name's doing */
 	uid = strstr(buf, "\nUid:\t");
 	inner = strstr(buf, "\nNSpid:\t");

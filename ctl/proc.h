@@ -11,11 +11,13 @@
  * struct proc_id - who a process is
  * @uid:	effective user id
  * @inner_pid:	its PID as it sees itself
+ * @started:	when, in ticks since the host's start: tells it from one that has its PID later. An exec does not change it
  * @comm:	its name; any bytes
  */
 struct proc_id {
 	uid_t uid;
 	pid_t inner_pid;
+	unsigned long long started;
 	char comm[64];
 };
 

@@ -22,6 +22,9 @@
 #include "result.h"
 #include "text.h"
 
+/* In rows here only: struct proc_id's. */
+#define STARTED "started"
+
 enum end {
 	END_UPDATED,
 	END_REFUSED,
@@ -239,6 +242,14 @@ static void pass_over(struct all *a, const json_t *row, enum end end, const char
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* Has the VM ended, and another got its number? */
+static bool is_another(const struct vm *vm, const json_t *row)
+{
+	const json_t *started = json_object_get(row, STARTED);
+
+	return started && json_integer_value(started) != (json_int_t)vm->id.started;
+}
+
 static void take(struct all *a, const json_t *row)
 {
 	const char *note = jget_text_or(row, "note", NULL);
@@ -248,7 +259,7 @@ static void take(struct all *a, const json_t *row)
 	if (err == -ENOENT && note)
 		/* a guardian, whose guest stands still */
 		pass_over(a, row, END_FAILED, note);
-	else if (err == -ENOENT || err == -ESRCH)
+	else if (err == -ENOENT || err == -ESRCH || (!err && is_another(&vm, row)))
 		pass_over(a, row, END_ENDED, "");
 	else if (err)
 		pass_over(a, row, END_FAILED, strerror(-err));
@@ -306,6 +317,8 @@ static int collect(const struct fleet_vm *one, void *opaque)
 	if (one->elsewhere ||
 	    (one->vm && a->opts->seen & OPT_OUTDATED && json_is_false(json_object_get(one->row, "outdated"))))
 		return 0;
+	if (one->vm && json_object_set_new(one->row, STARTED, json_integer((json_int_t)one->vm->id.started)))
+		return -ENOMEM;
 	return json_array_append(a->rows, one->row) ? -ENOMEM : 0;
 }
 

@@ -3,7 +3,8 @@
  * allowed.c - the allow-list in cprshim.conf; see allowed.h.
  *
  * It is read anew for each check and each update, whoever asks: SIGUSR2 comes without cprctl. What cannot be read, is not
- * root's or is not understood allows nothing.
+ * root's or does not say clearly what is allowed allows nothing. What else is not understood may be for a newer library than
+ * this VM's, and is warned of.
  */
 #include "allowed.h"
 
@@ -41,8 +42,11 @@ static bool read_policy(struct policy *ret, struct reasons *reasons)
 		return true;
 	if (fd >= 0)
 		real(close)(fd);
-	if (!why && !policy_parse(ret, text))
-		why = "has a line that is not understood";
+	if (!why && !policy_parse(ret, text)) {
+		reasons_add(reasons, BLOCKER_POLICY, POLICY_FILE ", line %zu: \"%.64s\" is not understood",
+			    ret->wrong_line, ret->wrong);
+		return false;
+	}
 	if (why)
 		reasons_add(reasons, BLOCKER_POLICY, POLICY_FILE ": %s", why);
 	return !why;
@@ -52,14 +56,22 @@ static bool read_policy(struct policy *ret, struct reasons *reasons)
  * allowed_request() - may this be asked for?
  * @request: the request
  * @reasons: why not
+ * @warnings: a line that is not understood
  *
  * What a command does before it comes to a QEMU is in its arguments, so no directory says that it is harmless.
  */
-void allowed_request(const struct update_request *request, struct reasons *reasons)
+void allowed_request(const struct update_request *request, struct reasons *reasons, struct reasons *warnings)
 {
 	struct policy policy;
 
-	if (read_policy(&policy, reasons) && policy.count && request->argv)
+	if (!read_policy(&policy, reasons))
+		return;
+	if (policy.wrong)
+		reasons_note(warnings,
+			     POLICY_FILE
+			     ", line %zu: \"%.64s\" is not understood by this VM's library, and passed over",
+			     policy.wrong_line, policy.wrong);
+	if (policy.count && request->argv)
 		reasons_add(reasons, BLOCKER_NOT_ALLOWED, POLICY_FILE " allows files only, and this is a command");
 }
 

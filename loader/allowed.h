@@ -6,7 +6,7 @@
 #include "reasons.h"
 #include "update.h"
 
-void allowed_request(const struct update_request *request, struct reasons *reasons);
+void allowed_request(const struct update_request *request, struct reasons *reasons, struct reasons *warnings);
 void allowed_file(const char *path, struct reasons *reasons);
 
 #endif

@@ -49,6 +49,16 @@ const char *argv_value(char *const argv[], const char *option, size_t nth)
 	return NULL;
 }
 
+/** argv_last() - argument of the option's last occurrence, or NULL: of what QEMU keeps one of, that is the one it keeps */
+const char *argv_last(char *const argv[], const char *option)
+{
+	const char *last = NULL, *value;
+
+	for (size_t n = 0; (value = argv_value(argv, option, n)); n++)
+		last = value;
+	return last;
+}
+
 /** argv_mentions() - does this text occur in any argument? */
 bool argv_mentions(char *const argv[], const char *text)
 {
@@ -106,7 +116,7 @@ unsigned int argv_frontends(char *const argv[], const char *label)
 /** argv_escape() - the escape character of multiplexers */
 char argv_escape(char *const argv[])
 {
-	const char *value = argv_value(argv, "echr", 0);
+	const char *value = argv_last(argv, "echr");
 
 	return value ? (char)strtol(value, NULL, 0) : 1;
 }

@@ -14,6 +14,7 @@ unsigned int argv_frontends(char *const argv[], const char *label);
 char argv_escape(char *const argv[]);
 bool argv_mentions(char *const argv[], const char *text);
 const char *argv_value(char *const argv[], const char *option, size_t nth);
+const char *argv_last(char *const argv[], const char *option);
 bool argv_forbids_affinity(char *const argv[]);
 char **argv_with(char *const argv[], const char *const extra[]);
 

@@ -167,7 +167,7 @@ void attempt_check(struct attempt *a)
 {
 	attempt_progress_while_running(a, "check", "looking for what stands against an update");
 	method_choose(&a->method, a->request, &a->h, &a->reasons);
-	allowed_request(a->request, &a->reasons);
+	allowed_request(a->request, &a->reasons, &a->warnings);
 	if (attempt_check_vm(a) == -EAGAIN)
 		return;
 	if (!ramblocks_query(a->h.blocks, &a->h.block_count, qmp_in_ms(ATTEMPT_STEP_MS), &a->reasons))

@@ -51,7 +51,7 @@ static int write_id(int fd)
  */
 int pidfile_take(uint64_t deadline_ns)
 {
-	const char *path = argv_value(vm.argv, "pidfile", 0);
+	const char *path = argv_last(vm.argv, "pidfile");
 
 	if (!path)
 		return 0;
@@ -74,7 +74,7 @@ int pidfile_take(uint64_t deadline_ns)
 /** pidfile_remove() - the VM ends, and QEMU may not know of the file: remove it, unless it is another process's by now */
 void pidfile_remove(void)
 {
-	const char *path = argv_value(vm.argv, "pidfile", 0);
+	const char *path = argv_last(vm.argv, "pidfile");
 	int fd = path ? real(openat64)(directory(), path, O_RDONLY | O_CLOEXEC) : -1;
 	char text[32];
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);

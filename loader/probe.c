@@ -19,6 +19,7 @@
 #include "../shim/settings.h"
 #include "../shim/slots.h"
 #include "../state/elffile.h"
+#include "argv.h"
 #include "clock.h"
 #include "confined.h"
 #include "guestcpu.h"
@@ -217,6 +218,17 @@ static int more_actions(posix_spawn_file_actions_t *a, const struct vm_binary *b
 	return 0;
 }
 
+/* Would the shim in it know that it is a QEMU? By its name only (start_is_vmm()). */
+static bool is_named(const struct vm_binary *binary)
+{
+	char link[64], path[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", binary->fd);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return binary->start.how != START_FILE || argv_names_vmm(vm.argv[0]) || argv_names_vmm(path);
+}
+
 /**
  * probe_spawn() - start a QEMU binary that has no machine
  * @binary:   which and how
@@ -237,7 +249,8 @@ int probe_spawn(const struct vm_binary *binary, const char *variable, int qmp, i
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", CHILD_BINARY);
 	char **env = probe_environment(binary, variable, CHILD_LIBRARY);
-	char **argv = start_argv(binary, CHILD_BINARY, binary->path, probe_args);
+	/* Named as it will be (loader/program.c): by its name the shim tells that it is a QEMU. */
+	char **argv = start_argv(binary, CHILD_BINARY, vm.argv[0], probe_args);
 	int rc = env && argv ? actions(&a, binary, qmp, answer, errors) : ENOMEM;
 	if (rc)
 		return -rc;
@@ -439,6 +452,12 @@ int probe_run(struct vm_binary *binary, const char *target, json_t **ret_about, 
 	int rc = child.errors < 0 ? child.errors : 0;
 	char variable[32];
 
+	if (!is_named(binary)) {
+		slots_close(child.errors);
+		reasons_add(reasons, BLOCKER_BINARY_NAME,
+			    "%s is not named as QEMU is, and nor is this VM's process (%s)", binary->path, vm.argv[0]);
+		return -EINVAL;
+	}
 	snprintf(variable, sizeof(variable), "CPRSHIM_PROBE=%d", CHILD_ANSWER);
 	if (!rc && (real(socketpair)(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || real(pipe2)(pipe, O_CLOEXEC)))
 		rc = -errno;

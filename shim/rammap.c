@@ -133,16 +133,15 @@ static int put_under(int number, int fd)
 static int cover_file(struct ram_map *map)
 {
 	struct stat st;
-	int cover = real(memfd_create)("cprshim-cover", MFD_CLOEXEC);
-	int rc = cover < 0 ? -errno : 0;
+	int cover = slots_memfd("cprshim-cover");
+	int rc = cover < 0 ? cover : 0;
 
 	map->covered = slots_park(map->fd);
 	if (!rc && (map->covered < 0 || fstat(map->covered, &st) || ftruncate(cover, st.st_size)))
 		rc = -EIO;
 	if (!rc)
 		rc = put_under(map->fd, cover);
-	if (cover >= 0)
-		real(close)(cover);
+	slots_close(cover);
 	return rc;
 }
 

@@ -7,11 +7,8 @@
 #include <sys/resource.h>
 
 #include "../state/fdtable.h"
+#include "../state/memfd.h"
 #include "real.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
-#endif
 
 /* Where ours begin when the limit on open files allows it; some programs still use select() below 1024. */
 #define BASE_WANTED 700
@@ -68,10 +65,10 @@ int slots_move(int fd)
 
 static int make_memfd(const char *name, unsigned int flags)
 {
-	int fd = real(memfd_create)(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	int fd = real(memfd_create)(name, flags | MEMFD_FLAGS);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = real(memfd_create)(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = real(memfd_create)(name, flags | MEMFD_FLAGS_OLD);
 	return fd < 0 ? -errno : slots_move(fd);
 }
 

@@ -3,6 +3,7 @@
 #include "policy.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char blanks[] = " \t\r";
 
@@ -32,8 +33,17 @@ static bool take_upgrade(struct policy *p, const char *word)
 	return false;
 }
 
-/* One line without its end. Return: false where it is not understood. */
-static bool parse_line(struct policy *p, char *line)
+/*
+ * May this word limit what replaces a QEMU? So may each that begins as "allow" does, be it a later version's or a slip of the
+ * pen: words that limit are to begin so.
+ */
+static bool limits(const char *word)
+{
+	return !strncasecmp(word, "allow", 5);
+}
+
+/* One line without its end, which is cut behind its word. Return: false where it is not understood. */
+static bool parse_line(struct policy *p, char *line, const char **ret_word)
 {
 	size_t len = strlen(line);
 	char *value;
@@ -41,6 +51,7 @@ static bool parse_line(struct policy *p, char *line)
 	while (len && strchr(blanks, line[len - 1]))
 		line[--len] = '\0';
 	line += strspn(line, blanks);
+	*ret_word = line;
 	if (!*line || *line == '#')
 		return true;
 	value = line + strcspn(line, blanks);
@@ -58,16 +69,27 @@ static bool parse_line(struct policy *p, char *line)
  * @ret:  what it says
  * @text: all of it, which is changed and must stay
  *
- * Return: false where a line is not understood: nothing is allowed then.
+ * A line that is not understood is passed over, and the first of them is told of: it may be for a newer library than the one
+ * that a VM was started with.
+ *
+ * Return: false where a line that may limit what is allowed is not understood, and is the one told of: nothing is allowed then.
  */
 bool policy_parse(struct policy *ret, char *text)
 {
+	size_t number = 1;
+
 	*ret = (struct policy){ .count = 0 };
-	for (char *line = text, *end; line; line = end) {
+	for (char *line = text, *end; line; line = end, number++) {
+		const char *word;
+
 		end = strchr(line, '\n');
 		if (end)
 			*end++ = '\0';
-		if (!parse_line(ret, line))
+		if (parse_line(ret, line, &word) || (ret->wrong && !limits(word)))
+			continue;
+		ret->wrong = word;
+		ret->wrong_line = number;
+		if (limits(word))
 			return false;
 	}
 	return true;

@@ -23,11 +23,15 @@ enum policy_upgrade {
  * @dir:   directories, none where anything goes; absolute, without a slash at the end; they point into the text that was parsed
  * @count: of these
  * @upgrade: what an upgrade leads to
+ * @wrong: the first line that is not understood, as far as its word; NULL where all are. It points into the text too
+ * @wrong_line: its number, from 1 on
  */
 struct policy {
 	const char *dir[POLICY_DIRS];
 	size_t count;
 	enum policy_upgrade upgrade;
+	const char *wrong;
+	size_t wrong_line;
 };
 
 bool policy_parse(struct policy *ret, char *text);

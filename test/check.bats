@@ -46,7 +46,7 @@ codes() {
 	run -1 ctl check --json "$VM_PID"
 	codes device-no-state snapshot-option
 	run -1 ctl check --json --binary /bin/true "$VM_PID"
-	codes binary-no-shim device-no-state snapshot-option
+	codes binary-no-qemu device-no-state snapshot-option
 	run -1 ctl check "$VM_PID"
 	echo "$output" >&2
 	[[ "$output" == *"  device-no-state: this QEMU does not save"*"    why: "*"    do:  start the VM without it"* ]]

@@ -277,6 +277,52 @@ outcome() {
 	done
 }
 
+# The command behind PID runs as that process.
+AS_PROCESS='import os, sys
+wanted, child = int(sys.argv[1]), 0
+for i in range(10000):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+        last.write(str(wanted - 1))
+    child = os.fork()
+    if child == 0 and os.getpid() == wanted:
+        os.execvp(sys.argv[2], sys.argv[2:])
+    if child == 0:
+        os._exit(0)
+    if child == wanted:
+        break
+    os.waitpid(child, 0)
+os.waitpid(child, 0)'
+
+@test "update --all: a VM that ends before its turn, and another one that gets its process id: that one is left alone" {
+	local all name first=one other=two
+
+	for name in one two; do
+		echo >"$VM_DIR/$name.faults"
+		CPRSHIM_FAULT=@$VM_DIR/$name.faults boot "$name"
+		echo "check:wait" >"$VM_DIR/$name.faults"
+	done
+	use_qemu new
+	start_background "$VM_DIR/all.log" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --all --outdated
+	all=$!
+	wait_for 30 test -e "$VM_DIR/one.faults.check" -o -e "$VM_DIR/two.faults.check"
+	[ -e "$VM_DIR/one.faults.check" ] || { first=two && other=one; }
+	end_process "${PIDS[$other]}"
+	use_qemu old
+	VM_WRAPPER=(python3 -c "$AS_PROCESS" "${PIDS[$other]}")
+	boot newcomer
+	VM_PID=${PIDS[$other]}
+	STARTED+=("$VM_PID")
+	[ "$(ctl list --json | jq -r --argjson pid "$VM_PID" '.[] | select(.pid == $pid) | .name')" = newcomer ]
+	use_qemu new
+	: >"$VM_DIR/$first.faults"
+	rm "$VM_DIR/$first.faults.check"
+	wait_for 60 is_gone "$all"
+	grep -qE "^\[2/2\] $VM_PID $other: ended" "$VM_DIR/all.log"
+	grep -qx "2 VMs: 1 updated, 1 ended" "$VM_DIR/all.log"
+	[ "$(update_count)" = 0 ]
+	guest_alive
+}
+
 @test "update --all is killed, and interrupted twice: the updates that are under way come to their end" {
 	local all
 
@@ -373,6 +419,81 @@ verdict() {
 	echo "permit everything" >"$VM_DIR/etc/cprshim.conf"
 	run -1 with_etc "$CPRCTL" doctor --json
 	[ "$(verdict policy)" = problem ]
+	[[ $output == *'/etc/cprshim.conf, line 1: \"permit\" is not understood'* ]]
+	run -1 with_etc "$CPRCTL" update --all
+	[[ $output == *'"permit" is not understood'* ]]
+	[ "$(update_count)" = 0 ]
+}
+
+# doctor_where FILE TEXT [FILE TEXT]...: cprctl doctor --json on a host where these files have these lines; sets output
+doctor_where() {
+	# /sys is empty but for them, and of /proc one file is another.
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run timeout 60 env "CPRSHIM_RUNDIR=$VM_DIR/run" "DOCTOR=$CPRCTL" "AT=$VM_DIR/doctor" unshare -m bash -ec '
+		mount -t tmpfs none /sys
+		for (( ; $# > 0; )); do
+			case $1 in
+			/sys/*) mkdir -p "${1%/*}" && echo "$2" >"$1" ;;
+			*) echo "$2" >"$AT" && mount --bind "$AT" "$1" ;;
+			esac
+			shift 2
+		done
+		exec "$DOCTOR" doctor --json' bash "$@"
+	echo "$output" >&2
+}
+
+# said SUBJECT: all that the last doctor has said of it
+said() {
+	jq -r --arg subject "$1" '.[] | select(.subject == $subject) | "\(.verdict): \(.text)"' <<<"$output"
+}
+
+@test "doctor: AppArmor, SELinux, huge pages, overcommitment, and what may be locked" {
+	local thp=/sys/kernel/mm/transparent_hugepage overcommit=/proc/sys/vm/overcommit_memory
+
+	doctor_where "$overcommit" 0
+	[[ $(said memory) == "ok: "* ]]
+	[ -z "$(said sandbox)" ]
+	[ "$(said "huge pages")" = "ok: guest memory gets those that the kernel gives it" ]
+	doctor_where "$overcommit" 2 /sys/module/apparmor/parameters/enabled Y
+	[[ $(said memory) == "note: the host does not overcommit"* ]]
+	[[ $(said sandbox) == "note: AppArmor is on"* ]]
+	doctor_where /sys/fs/selinux/enforce 1 "$thp/enabled" "always [madvise] never" "$thp/shmem_enabled" "always [advise] never"
+	[[ $(said sandbox) == "note: SELinux is enforcing"* ]]
+	[ "$(said "huge pages")" = "ok: guest memory gets those that the kernel gives it" ]
+	doctor_where /sys/fs/selinux/enforce 0 /sys/module/apparmor/parameters/enabled N \
+		"$thp/enabled" "[always] madvise never" "$thp/shmem_enabled" "always advise [never]"
+	[ -z "$(said sandbox)" ]
+	[[ $(said "huge pages") == "ok: the kernel gives shared memory none (shmem_enabled); the shim makes them"* ]]
+	# The limit does not hold for root.
+	chmod 755 "$VM_DIR"
+	cp "$CPRCTL" "$SHIM" "$VM_DIR"
+	run setpriv --reuid nobody --clear-groups prlimit --memlock=8388608:8388608 "$VM_DIR/cprctl" doctor --json
+	[[ $(said memlock) == "note: a VM started from here may lock 8192 KiB"* ]]
+	[[ $(said sockets) == "problem: neither "* ]]
+	[ "$status" = 1 ]
+}
+
+@test "doctor: an old kernel, by what uname(2) says" {
+	local thp=/sys/kernel/mm/transparent_hugepage release
+
+	cat >"$VM_DIR/old.c" <<-'END'
+		#include <string.h>
+		#include <sys/utsname.h>
+		int uname(struct utsname *name)
+		{
+			memset(name, 0, sizeof(*name));
+			strcpy(name->release, RELEASE);
+			return 0;
+		}
+	END
+	for release in 5.10.0-28-amd64 6.0.19; do
+		"${CC:-gcc}" -shared -fPIC -DRELEASE="\"$release\"" -o "$VM_DIR/$release.so" "$VM_DIR/old.c"
+	done
+	LD_PRELOAD=$VM_DIR/5.10.0-28-amd64.so run -1 ctl doctor --json
+	[ "$(said kernel)" = "problem: Linux 5.10.0-28-amd64 is too old" ]
+	LD_PRELOAD=$VM_DIR/6.0.19.so doctor_where "$thp/enabled" "[always] madvise never" "$thp/shmem_enabled" "always [never]"
+	[[ $(said kernel) == "ok: Linux 6.0.19, glibc "* ]]
+	[[ $(said "huge pages") == "note: "*"guests run with small pages" ]]
 }
 
 # with_etc COMMAND...: where $VM_DIR/etc is /etc

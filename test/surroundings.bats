@@ -215,3 +215,17 @@ has_sleeper() { grep -qs '^State:.D' "/proc/$VM_PID"/task/*/status; }
 	update_vm old
 	guest_alive
 }
+
+@test "every memfd of the shim and of cprctl is made as one that is not executable" {
+	# The kernel warns of others, and Linux 6.3 to 6.5 refuse them with vm.memfd_noexec=2.
+	VM_WRAPPER=(strace -f -qq -e trace=memfd_create -o "$VM_DIR/made")
+	boot_guest -M "$MACHINE,memory-backend=m" \
+		-object "memory-backend-file,id=m,size=256M,mem-path=$VM_DIR/ram,share=on"
+	VM_PID=$(cat "$VM_DIR/pid")
+	STARTED+=("$VM_PID")
+	strace -f -qq -e trace=memfd_create -o "$VM_DIR/made.ctl" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" doctor || true
+	update_by_ctl --no-rehearse --binary "$QEMU_NEW"
+	sed -n 's/.*memfd_create("\(cprshim-cover\|cprshim-ram\|cprctl\)".*/\1/p' "$VM_DIR/made" "$VM_DIR/made.ctl" |
+		sort -u | diff -u - <(printf '%s\n' cprctl cprshim-cover cprshim-ram)
+	run -1 grep -E 'memfd_create\("cpr' <(grep -vE 'MFD_NOEXEC_SEAL|\<0x8\>|\|0x8' "$VM_DIR/made" "$VM_DIR/made.ctl")
+}

@@ -49,6 +49,17 @@ transfer() {
 	[ ! -e "$VM_DIR/run/$VM_PID.sock" ]
 }
 
+@test "-pidfile given twice: the last one's file counts, as for QEMU" {
+	boot_guest -M "$MACHINE" -pidfile "$VM_DIR/last"
+	[ "$(cat "$VM_DIR/last")" = "$VM_PID" ]
+	transfer "$QEMU_NEW"
+	[ "$(cat "$VM_DIR/last")" = "$VM_PID" ]
+	[ ! -e "$VM_DIR/pid" ]
+	vm_ctl quit
+	wait_for 10 is_gone "$VM_PID"
+	[ ! -e "$VM_DIR/last" ]
+}
+
 @test "a Linux guest on a tap, with a disk and connections: nothing is lost, there and back twice" {
 	nothing_is_lost_by transfer
 }

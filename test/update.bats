@@ -721,3 +721,32 @@ idle() {
 	# The serial line is held a little longer than the guest; TCG translates anew.
 	jq -e ".blackout_ms < $gap + 5 and .blackout_ms > $gap - 300" <<<"$UPDATE_RESULT"
 }
+
+@test "a QEMU by another name, started through a link that is deleted then: updated; a replacement by another name is refused at once" {
+	local own=$VM_DIR/own
+
+	mkdir -p "$own/bin" "$own/lib/x86_64-linux-gnu"
+	ln -s "${QEMU_OLD%/bin/*}/lib/x86_64-linux-gnu/qemu" "$own/lib/x86_64-linux-gnu"
+	ln -s "${QEMU_OLD%/bin/*}/share" "$own"
+	cp "$(readlink -f "$QEMU_OLD")" "$own/bin/emulator"
+	use_qemu "$own/bin/emulator"
+	boot_guest -M "$MACHINE"
+	rm "$VM_DIR/qemu-system-x86_64"
+	update_by_ctl --method exec --binary "$QEMU_NEW"
+	update_by_ctl --method exec --binary "$own/bin/emulator"
+	guest_alive
+	end_process "$VM_PID"
+	rm -f "$VM_DIR"/*.sock
+
+	# Told by its file's name alone, for which the shim looks in the new QEMU too.
+	use_qemu "$QEMU_OLD"
+	VM_WRAPPER=(python3 -c 'import os, sys
+at = next(i for i, word in enumerate(sys.argv) if i > 1 and "=" not in word)
+os.environ.update(word.split("=", 1) for word in sys.argv[2:at])
+os.execv(sys.argv[at], ["guest"] + sys.argv[at + 1:])')
+	boot_guest -M "$MACHINE"
+	fails update_by_ctl --method exec --binary "$own/bin/emulator"
+	jq -e '.outcome == "refused" and .blockers[0].code == "binary-name"' <<<"$UPDATE_RESULT"
+	[[ $(jq -r '.reasons[0]' <<<"$UPDATE_RESULT") == *"$own/bin/emulator is not named as QEMU is"* ]]
+	guest_alive
+}

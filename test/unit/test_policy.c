@@ -37,19 +37,9 @@ static void test_allowed(void)
 static void test_not_understood(void)
 {
 	static const char *const texts[] = {
-		"allow",
-		"allow ",
-		"allow relative",
-		"allow/usr",
-		"Allow /usr",
-		"update-on-upgrade",
-		"update-on-upgrade maybe",
-		"update-on-upgrade yes no",
-		"deny /usr",
-		"permit /x",
-		"allow /usr//bin",
-		"allow /usr/../x",
-		"allow /usr/./bin",
+		"allow",	   "allow ",	      "allow relative",
+		"allow/usr",	   "Allow /usr",      "allow-command yes",
+		"allow /usr//bin", "allow /usr/../x", "allow /usr/./bin",
 	};
 	char many[POLICY_DIRS * 16 + 16] = "";
 
@@ -58,6 +48,34 @@ static void test_not_understood(void)
 	for (size_t i = 0; i <= POLICY_DIRS; i++)
 		memcpy(many + i * 9, "allow /a\n", 10);
 	ok(verdict(many, "/a/b") == -1, "not understood: too many lines");
+}
+
+static void test_passed_over(void)
+{
+	static const struct {
+		const char *text, *wrong;
+		size_t line;
+		bool good;
+	} cases[] = {
+		{ "allow /usr/bin\n", NULL, 0, true },
+		{ "allow /usr/bin\n\n permit /x\nthird\n", "permit", 3, true },
+		{ "update-on-upgrade yes\nupdate-on-upgrade maybe\nallow /usr/bin", "update-on-upgrade", 2, true },
+		{ "word\nallow /usr/bin", "word", 1, true },
+		{ "word\nallow usr/bin\nallow x", "allow", 2, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *copy = strdup(cases[i].text);
+		struct policy p;
+		bool good = copy && policy_parse(&p, copy);
+
+		ok(copy && good == cases[i].good && p.wrong_line == cases[i].line &&
+			   (cases[i].wrong ? p.wrong && !strcmp(p.wrong, cases[i].wrong) : !p.wrong),
+		   "the line that is told of, %zu", i);
+		ok(!good || (policy_allows(&p, "/usr/bin/qemu") && !policy_allows(&p, "/tmp/qemu")),
+		   "the others count, %zu", i);
+		free(copy);
+	}
 }
 
 static void test_upgrade(void)
@@ -86,5 +104,6 @@ int main(void)
 	test_upgrade();
 	test_allowed();
 	test_not_understood();
+	test_passed_over();
 	return tap_done();
 }

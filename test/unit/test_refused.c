@@ -283,8 +283,20 @@ static void test_commands(void)
 	   "others do, or nobody knows");
 }
 
+static void test_repeated(void)
+{
+	char *argv[] = { (char *)"q",  (char *)"-echr",	    (char *)"0x11", (char *)"-pidfile",
+			 (char *)"a",  (char *)"-echr",	    (char *)"20",   (char *)"-m",
+			 (char *)"1G", (char *)"--pidfile", (char *)"b",    NULL };
+
+	ok(!strcmp(argv_last(argv, "pidfile"), "b"), "an option given twice: the last one counts");
+	ok(!argv_last(argv, "smp"), "one that is not given has no argument");
+	ok(argv_escape(argv) == 20, "the last escape character counts");
+}
+
 int main(void)
 {
+	test_repeated();
 	test_commands();
 	test_refused();
 	test_harmless();
