@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # libvirtd of the machine's own, with virtlogd, in a mount namespace where /run, /var and /etc/libvirt are the test's: nothing of
-# the machine's libvirt is touched, and two of them do not meet. What QEMUs can do, which takes some seconds to find out, is kept
+# the machine's libvirt is touched, and two of them do not meet; they migrate VMs to a host of another name only. What QEMUs can do, which takes some seconds to find out, is kept
 # for the next test. Loaded after lib/common and lib/network.
 
 # use_libvirt [NAME]: which of them host(), virsh() and the rest are about.
@@ -28,9 +28,10 @@ setup_libvirt() {
 # on_host DIR COMMAND...: in the namespaces of that host; "ip netns exec" would hide the cgroups. Of all QEMUs, each of which
 # libvirtd asks what it can do, it finds one.
 on_host() {
-	start_background "$VM_DIR/${2##*/}.log" nsenter "--net=/run/netns/$NETNS" unshare --mount sh -c 'host=$1 cache=$2
+	start_background "$VM_DIR/${2##*/}.log" nsenter "--net=/run/netns/$NETNS" unshare --mount --uts sh -c 'host=$1 cache=$2
 		shift 2
-		mount --bind "$host/run" /run && mount --bind "$host/lib" /var/lib && mount --bind "$host/log" /var/log &&
+		hostname "${host##*/}" &&
+			mount --bind "$host/run" /run && mount --bind "$host/lib" /var/lib && mount --bind "$host/log" /var/log &&
 			mount --bind "$cache" /var/cache && mount --bind "$host/etc" /etc/libvirt &&
 			mount --bind "$host/passwd" /etc/passwd && mount --bind "$host/group" /etc/group && exec "$@"' sh "$1" \
 		"$BATS_FILE_TMPDIR/cache" "$TOOLS/init.py" env "PATH=$VM_DIR/bin:/usr/sbin" "${@:2}"
