@@ -210,3 +210,21 @@ migrate_guest() {
 	console_goes_on
 	lv destroy guest
 }
+
+@test "libvirt: a domain of type kvm is updated there and back" {
+	kvm_works || skip "KVM does not run this guest here"
+	local ticks
+
+	setup_libvirt lv "$NO_SANDBOX"
+	TYPE=kvm BOOT="<kernel>$VM_DIR/guest.elf</kernel><cmdline>kib=64</cmdline>" define_guest
+	EXPECTED=pattern-ok start_guest
+	monitor query-kvm | jq -e .return.enabled
+	update_by_ctl --binary "$QEMU_NEW"
+	monitor_answers 10.0
+	update_by_ctl --binary "$QEMU_OLD"
+	monitor query-kvm | jq -e .return.enabled
+	ticks=$(lines pattern-ok)
+	wait_for 10 has_more_lines pattern-ok $((ticks + 3))
+	fails grep -a BAD "$VM_DIR/console.link"
+	lv destroy guest
+}
