@@ -36,5 +36,12 @@ if [ -e /bin/vsockecho ]; then
 	/bin/vsockecho </dev/null >/dev/null 2>&1 &
 fi
 
+# The power button's first event is its press.
+button=$(/bin/busybox grep -lx 'Power Button' /sys/class/input/event*/device/name 2>/dev/null | /bin/busybox head -n 1)
+if [ -n "$button" ]; then
+	button=${button#/sys/class/input/}
+	(/bin/busybox head -c 1 "/dev/input/${button%%/*}" >/dev/null && /bin/busybox poweroff -f) &
+fi
+
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 exec /bin/worker

@@ -219,6 +219,13 @@ boot_guest() {
 	wait_for_guest 20
 }
 
+# kvm_works: some hosts have a /dev/kvm that runs no guest: then there is nothing to test.
+kvm_works() {
+	[ -w /dev/kvm ] || return 1
+	PRELOAD=no boot_guest -M q35 -accel kvm -append kib=64 || return 1
+	end_process "$VM_PID"
+}
+
 # boot_linux [QEMU ARGUMENTS]: the Linux guest of scripts/make-linux-guest, by TCG, with LINUX_APPEND for its kernel.
 boot_linux() {
 	start_vm -nodefaults -m 384 -kernel "$LINUX_GUEST/vmlinuz" -initrd "$LINUX_GUEST/initrd.gz" \

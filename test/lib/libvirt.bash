@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # libvirtd of the machine's own, with virtlogd, in a mount namespace where /run, /var and /etc/libvirt are the test's: nothing of
-# the machine's libvirt is touched, and two of them do not meet. What QEMUs can do, which takes some seconds to find out, is kept
+# the machine's libvirt is touched, and two of them do not meet; they migrate VMs to a host of another name only. What QEMUs can do, which takes some seconds to find out, is kept
 # for the next test. Loaded after lib/common and lib/network.
 
 # use_libvirt [NAME]: which of them host(), virsh() and the rest are about.
@@ -20,6 +20,8 @@ setup_libvirt() {
 	(cat /etc/group && echo "libvirt-qemu:x:64055:") >"$LV/group"
 	printf 'auth_unix_rw = "none"\nhost_uuid = "%s"\n' "$(cat /proc/sys/kernel/random/uuid)" >"$LV/etc/libvirtd.conf"
 	printf '%s\n' 'user = "libvirt-qemu"' 'group = "libvirt-qemu"' "$@" >"$LV/etc/qemu.conf"
+	# Of the machine's own it may be that root alone can open it.
+	[ ! -e /dev/kvm ] || mknod -m 666 "$LV/kvm" c 10 232
 	on_host "$LV" virtlogd
 	wait_for 10 test -S "$LV/run/libvirt/virtlogd-sock"
 	start_libvirtd
@@ -28,9 +30,10 @@ setup_libvirt() {
 # on_host DIR COMMAND...: in the namespaces of that host; "ip netns exec" would hide the cgroups. Of all QEMUs, each of which
 # libvirtd asks what it can do, it finds one.
 on_host() {
-	start_background "$VM_DIR/${2##*/}.log" nsenter "--net=/run/netns/$NETNS" unshare --mount sh -c 'host=$1 cache=$2
+	start_background "$VM_DIR/${2##*/}.log" nsenter "--net=/run/netns/$NETNS" unshare --mount --uts sh -c 'host=$1 cache=$2
 		shift 2
-		mount --bind "$host/run" /run && mount --bind "$host/lib" /var/lib && mount --bind "$host/log" /var/log &&
+		hostname "${host##*/}" && { [ ! -e "$host/kvm" ] || mount --bind "$host/kvm" /dev/kvm; } &&
+			mount --bind "$host/run" /run && mount --bind "$host/lib" /var/lib && mount --bind "$host/log" /var/log &&
 			mount --bind "$cache" /var/cache && mount --bind "$host/etc" /etc/libvirt &&
 			mount --bind "$host/passwd" /etc/passwd && mount --bind "$host/group" /etc/group && exec "$@"' sh "$1" \
 		"$BATS_FILE_TMPDIR/cache" "$TOOLS/init.py" env "PATH=$VM_DIR/bin:/usr/sbin" "${@:2}"
@@ -62,24 +65,26 @@ copy_for_libvirt() {
 	ln -s cprctl "$VM_DIR/bin/qemu-system-x86_64"
 	cp "$SHIM" "$VM_DIR/lib"
 	cp -r "${QEMU_NEW%/bin/*}/." "$VM_DIR/new"
-	cp "$LINUX_GUEST/vmlinuz" "$LINUX_GUEST/initrd.gz" "$VM_DIR"
+	cp "$LINUX_GUEST/vmlinuz" "$LINUX_GUEST/initrd.gz" "$GUEST" "$VM_DIR"
 	chown 64055:64055 "$VM_DIR/run"
 	QEMU_NEW=$VM_DIR/new/bin/qemu-system-x86_64
 }
 
-# define_guest [ELEMENTS OF devices]: "guest", the Linux one, by the wrapper or EMULATOR, with ENVIRONMENT as elements; SIGUSR2 updates it to $VM_DIR/qemu-system-x86_64.
+# define_guest [ELEMENTS OF devices]: "guest", the Linux one or what the elements BOOT start, by the wrapper or EMULATOR, with
+# ENVIRONMENT as elements, of TYPE qemu, which is TCG, or kvm; SIGUSR2 updates it to $VM_DIR/qemu-system-x86_64.
 define_guest() {
+	local linux="<kernel>$VM_DIR/vmlinuz</kernel><initrd>$VM_DIR/initrd.gz</initrd>
+		<cmdline>console=ttyS0 quiet ${LINUX_APPEND:-}</cmdline>"
+
 	cat >"$VM_DIR/guest.xml" <<-END
-		<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+		<domain type='${TYPE:-qemu}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
 		  <name>guest</name>
 		  <memory unit='MiB'>384</memory>
 		  <vcpu placement='static'>2</vcpu>
 		  <iothreads>1</iothreads>
 		  <os>
 		    <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
-		    <kernel>$VM_DIR/vmlinuz</kernel>
-		    <initrd>$VM_DIR/initrd.gz</initrd>
-		    <cmdline>console=ttyS0 quiet ${LINUX_APPEND:-}</cmdline>
+		    ${BOOT:-$linux}
 		  </os>
 		  <features><acpi/></features>
 		  <devices>
@@ -107,12 +112,12 @@ define_guest() {
 	lv define "$VM_DIR/guest.xml"
 }
 
-# start_guest: and a console of virsh's
+# start_guest: and a console of virsh's, on which EXPECTED must come
 start_guest() {
 	lv start guest
 	find_guest
 	attach_console
-	wait_link 60 console 'RAM ok '
+	wait_link 60 console "${EXPECTED:-RAM ok }"
 }
 
 # attach_console: its log is $VM_DIR/console.link, which begins anew.
