@@ -296,7 +296,6 @@ void takeover_give_back(json_t *result)
 	if (text)
 		update_bring_back(&request, &reasons);
 	vm.gives_back = false;
-	notify_moved();
 	original_dismiss(channel);
 	channel = slots_close(channel);
 	takeover_settle(&warnings);

@@ -150,3 +150,19 @@ slow_qemu() {
 	inside test ! -e "/proc/$pid"
 	stop_systemd
 }
+
+@test "the way back of method relay fails: the unit stays, with the process that has the guest" {
+	local pid
+
+	echo CPRSHIM_FAULT=relay-save:fail >>"$VM_DIR/one.conf"
+	inside systemctl start "$UNIT"
+	pid=$(main_pid)
+	wait_for_guest 20
+	inside "$CPRCTL" update --method relay --binary "$QEMU_NEW" "$pid"
+	wait_for 10 inside test ! -e "/proc/$pid"
+	wait_for 10 unit_is ActiveState active
+	runs "$QEMU_NEW" 'QEMU 10\.0.*: update updated'
+	inside systemctl stop "$UNIT"
+	unit_is Result success
+	stop_systemd
+}
