@@ -74,6 +74,20 @@ void notify_updating(void)
 }
 
 /**
+ * notify_moved() - the guest is in this process now, and the one that had it is about to end
+ *
+ * Before it ends: a unit whose main process is gone is stopped, with all that is in it. systemd reads what it is told before it
+ * looks for processes that have ended (core/manager.c:manager_setup_notify).
+ */
+void notify_moved(void)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "MAINPID=%d\n", (int)getpid());
+	send_text(text);
+}
+
+/**
  * notify_result() - an update has ended, and the guest runs in this process
  * @result: as in docs/control-protocol.md
  */

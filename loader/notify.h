@@ -7,6 +7,7 @@
 
 void notify_started(void);
 void notify_updating(void);
+void notify_moved(void);
 void notify_result(const json_t *result);
 
 #endif

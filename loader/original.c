@@ -12,6 +12,7 @@
 #include "../shim/real.h"
 #include "child.h"
 #include "control.h"
+#include "notify.h"
 #include "pidfile.h"
 #include "program.h"
 
@@ -115,6 +116,8 @@ void original_dismiss(int channel)
 {
 	struct channel_message message = { .gift = CHANNEL_LEAVE };
 
-	if (channel >= 0)
-		channel_give(channel, &message, NULL);
+	if (channel < 0)
+		return;
+	notify_moved();
+	channel_give(channel, &message, NULL);
 }

@@ -19,6 +19,7 @@
 #include "child.h"
 #include "clock.h"
 #include "control.h"
+#include "notify.h"
 #include "original.h"
 #include "pidfile.h"
 #include "result.h"
@@ -216,6 +217,8 @@ int takeover_is_sure(uint64_t deadline_ns)
 void takeover_done(void)
 {
 	pthread_mutex_lock(&lock);
+	if (!said && !takeover_is_standin() && vm.cpr_state->transfer[0].how != CPR_TRANSFER_BACK)
+		notify_moved();
 	if (!said)
 		channel_say(channel, CHANNEL_RUNS);
 	if (!said && !takeover_is_standin())

@@ -68,7 +68,9 @@ one_update() {
 	VM_PID=$(jq -r .pid <<<"$UPDATE_RESULT")
 	STARTED+=("$VM_PID")
 	[ "$VM_PID" != "$pid" ]
-	told 5 '.READY == "1" and .MAINPID == "\($pid)" and .sender == $pid'
+	# At first, while the process that had the guest is there.
+	told 5 '.MAINPID == "\($pid)" and (has("READY") | not) and .sender == $pid'
+	told 6 '.READY == "1" and .MAINPID == "\($pid)" and .sender == $pid'
 	guest_alive
 }
 

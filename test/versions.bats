@@ -294,13 +294,3 @@ runs_new() {
 	[ "$(stat -c %U "/proc/$VM_PID")" = nobody ]
 	stop_serial_client
 }
-
-@test "under systemd-run" {
-	[ -d /run/systemd/system ] || skip "systemd does not run here"
-	VM_WRAPPER=(systemd-run --quiet --scope --collect)
-	boot_guest -M $MACHINE
-	start_serial_client
-	to new 10.0
-	to old 7.2
-	stop_serial_client
-}
