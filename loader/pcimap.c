@@ -109,9 +109,9 @@ static void write_devices(const json_t *devices, uint64_t deadline)
 	json_array_foreach(devices, i, device) {
 		const json_t *bridge = json_object_get(device, "pci_bridge"), *bus = json_object_get(bridge, "bus");
 		struct writer to = { .deadline = deadline,
-				     .at = ENABLE | (uint32_t)(number_of(device, "bus") << 16 |
-							       number_of(device, "slot") << 11 |
-							       number_of(device, "function") << 8) };
+				     .at = ENABLE |
+					   (uint32_t)(number_of(device, "bus") << 16 | number_of(device, "slot") << 11 |
+						      number_of(device, "function") << 8) };
 		uint32_t command = 0;
 
 		if (bridge && !number_of(bus, "secondary"))
