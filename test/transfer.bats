@@ -73,15 +73,15 @@ mapped_by_load() {
 places() { do_qmp query-pci | jq -S .; }
 
 @test "PCI devices are in their places before the load, behind bridges too" {
-	local machine trace='pci_update_mappings_* vmstate_load'
+	local machine to
 	local -a devices=(-device 'virtio-rng-pci,addr=4' -device 'virtio-serial-pci,addr=5.0,multifunction=on'
 		-device 'virtio-rng-pci,addr=5.3' -device 'pci-bridge,id=bridge,chassis_nr=1,addr=6' -device 'virtio-rng-pci,bus=bridge,addr=3'
 		-device 'VGA,addr=7' -device 'pci-serial,addr=8')
 
 	for machine in pc-q35-7.2 pc-i440fx-7.2; do
 		[ "$machine" = pc-i440fx-7.2 ] || devices+=(-device 'pcie-root-port,id=root1,chassis=2,addr=9' -device 'virtio-rng-pci,bus=root1')
-		# shellcheck disable=SC2086 # one option for each
-		boot_guest -M "$machine" "${devices[@]}" -append masters $(printf -- '-trace %s ' $trace) -msg timestamp=on -D "$VM_DIR/trace"
+		boot_guest -M "$machine" "${devices[@]}" -append masters -trace 'pci_update_mappings_*' -trace vmstate_load \
+			-msg timestamp=on -D "$VM_DIR/trace"
 		places >"$VM_DIR/before"
 		for to in "$QEMU_NEW" "$QEMU_OLD"; do
 			transfer "$to"
