@@ -2,9 +2,9 @@
 /*
  * notify.c - tell the service manager how it stands with the VM; see notify.h.
  *
- * A datagram of NAME=value lines to where NOTIFY_SOCKET leads (sd_notify(3)), which only a unit's processes have. It never
- * holds an update up: where nobody takes it, nobody is told. The process id goes with it, since a transfer gives the VM
- * another one.
+ * A datagram of NAME=value lines to where NOTIFY_SOCKET leads (sd_notify(3)), which only a unit's processes have. It
+ * holds no update up: where nobody takes it, nobody is told. The process id goes with it, since a transfer gives the VM
+ * another one; that alone is waited with, for a moment, when the guest runs already.
  */
 #include "notify.h"
 
@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,8 +22,13 @@
 #include "clock.h"
 #include "vm.h"
 
-static void send_text(char *text)
+/* How long a manager that is busy has to take the news that the process is another. */
+#define MOVED_MS 2000
+
+/* @wait_ms: for how long room for it is waited for where nobody reads; 0 not to wait. */
+static void send_text(const char *text, unsigned int wait_ms)
 {
+	struct timeval limit = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	const char *to = settings.notify_socket;
 	size_t len = to ? strlen(to) : 0;
@@ -33,9 +39,11 @@ static void send_text(char *text)
 	memcpy(addr.sun_path, to, len);
 	if (to[0] == '@')
 		addr.sun_path[0] = '\0';
-	int fd = real(socket)(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = real(socket)(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (wait_ms ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0)
 		return;
+	if (wait_ms)
+		real(setsockopt)(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (real(connect)(fd, (struct sockaddr *)&addr, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) ||
 	    send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
 		log_debug("the service manager was not told: nobody takes it at NOTIFY_SOCKET");
@@ -51,7 +59,7 @@ static void send_ready(char *status)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			*at = '?';
 	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d\nSTATUS=%s\n", (int)getpid(), status);
-	send_text(text);
+	send_text(text, 0);
 }
 
 /** notify_started() - the VM is there; where it cannot be updated, its log says why */
@@ -70,21 +78,21 @@ void notify_updating(void)
 
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=QEMU %.32s: update\n",
 		 clock_now() / 1000, vm.binary.version);
-	send_text(text);
+	send_text(text, 0);
 }
 
 /**
  * notify_moved() - the guest is in this process now, and the one that had it is about to end
  *
- * Before it ends: a unit whose main process is gone is stopped, with all that is in it. systemd reads what it is told before it
- * looks for processes that have ended (core/manager.c:manager_setup_notify).
+ * Before it ends: a unit whose main process is gone is stopped, with all that is in it, so room in a full queue is waited
+ * for. systemd reads what it is told before it looks for processes that have ended (core/manager.c:manager_setup_notify).
  */
 void notify_moved(void)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "MAINPID=%d\n", (int)getpid());
-	send_text(text);
+	send_text(text, MOVED_MS);
 }
 
 /**

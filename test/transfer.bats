@@ -74,13 +74,14 @@ places() { do_qmp query-pci | jq -S .; }
 
 @test "PCI devices are in their places before the load, behind bridges too" {
 	local machine to
-	local -a devices=(-device 'virtio-rng-pci,addr=4' -device 'virtio-serial-pci,addr=5.0,multifunction=on'
+	local -a port devices=(-device 'virtio-rng-pci,addr=4' -device 'virtio-serial-pci,addr=5.0,multifunction=on'
 		-device 'virtio-rng-pci,addr=5.3' -device 'pci-bridge,id=bridge,chassis_nr=1,addr=6' -device 'virtio-rng-pci,bus=bridge,addr=3'
 		-device 'VGA,addr=7' -device 'pci-serial,addr=8')
 
 	for machine in pc-q35-7.2 pc-i440fx-7.2; do
-		[ "$machine" = pc-i440fx-7.2 ] || devices+=(-device 'pcie-root-port,id=root1,chassis=2,addr=9' -device 'virtio-rng-pci,bus=root1')
-		boot_guest -M "$machine" "${devices[@]}" -append masters -trace 'pci_update_mappings_*' -trace vmstate_load \
+		port=()
+		[ "$machine" = pc-i440fx-7.2 ] || port=(-device 'pcie-root-port,id=root1,chassis=2,addr=9' -device 'virtio-rng-pci,bus=root1')
+		boot_guest -M "$machine" "${devices[@]}" "${port[@]}" -append masters -trace 'pci_update_mappings_*' -trace vmstate_load \
 			-msg timestamp=on -D "$VM_DIR/trace"
 		places >"$VM_DIR/before"
 		for to in "$QEMU_NEW" "$QEMU_OLD"; do
@@ -90,7 +91,6 @@ places() { do_qmp query-pci | jq -S .; }
 			[ "$(mapped_by_load | cut -d ' ' -f 1)" = 0 ]
 			[ "$(mapped_by_load | cut -d ' ' -f 2)" -gt 12 ]
 		done
-		unset 'devices[-1]' 'devices[-1]'
 		teardown_vm_dir
 		setup_vm_dir
 	done

@@ -42,8 +42,14 @@ mkdir "$group"
 pid=$! init=
 # The kernel ends all of a PID namespace with its first process, before that is gone itself.
 trap 'kill -KILL "$init"' TERM
+limit=$((SECONDS + 60))
 until init=$(tr -d " " <"/proc/$pid/task/$pid/children") && [ -n "$init" ]; do
 	kill -0 "$pid"
+	if [ $SECONDS -gt $limit ]; then
+		echo "unshare has started no process" >&2
+		kill -KILL "$pid"
+		exit 1
+	fi
 	sleep 0.02
 done
 echo "$init" >"$dir/init"
