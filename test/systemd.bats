@@ -95,3 +95,48 @@ one_update() {
 	kill -TERM "$VM_PID"
 	wait_for 10 is_gone "$VM_PID"
 }
+
+# fill_queue: until nobody can send anything. How much one socket can is limited, too.
+fill_queue() {
+	python3 -c 'import socket, sys
+full = False
+while not full:
+    full = True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+        sender.connect(sys.argv[1])
+        try:
+            while sender.send(b"X=1"):
+                full = False
+        except BlockingIOError:
+            pass' "$VM_DIR/notify"
+}
+
+# A thread of the VM's child is in sendto(2), which waits.
+child_sends() {
+	local child
+
+	for child in $(children); do
+		grep -qs '^44 ' "/proc/$child"/task/*/syscall && return
+	done
+	return 1
+}
+
+@test "a manager that is busy when the VM gets another process is told all the same, before the old one ends" {
+	local old sink=$!
+
+	boot_guest
+	told 0 '.READY == "1"'
+	old=$VM_PID
+	kill -STOP "$sink"
+	fill_queue
+	start_background "$VM_DIR/update.json" env "CPRSHIM_RUNDIR=$VM_DIR/run" "$CPRCTL" update --json --method transfer --binary "$QEMU_NEW" "$VM_PID"
+	wait_for 30 child_sends
+	fails is_gone "$old"
+	kill -CONT "$sink"
+	wait_for 30 jq -e '.outcome == "updated"' "$VM_DIR/update.json"
+	VM_PID=$(jq -r .pid "$VM_DIR/update.json")
+	STARTED+=("$VM_PID")
+	wait_for 10 grep -q "\"MAINPID\": \"$VM_PID\"" "$VM_DIR/told"
+	grep "\"MAINPID\": \"$VM_PID\"" "$VM_DIR/told" | head -n 1 | jq -e 'has("READY") | not'
+	guest_alive
+}

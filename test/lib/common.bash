@@ -118,6 +118,20 @@ wait_for() {
 	done
 }
 
+# jq -e ...: fails where nothing came out too. jq 1.6 is content where it had nothing to read, and so would be a test whose
+# command failed, or whose file is written a moment later.
+jq() {
+	local out
+
+	case $1 in
+	-e*)
+		out=$(command jq "$@") || return
+		[ -n "$out" ] && printf '%s\n' "$out"
+		;;
+	*) command jq "$@" ;;
+	esac
+}
+
 # fails COMMAND...: succeeds if it does not. ("!" alone does not make a test fail, and "run" would lose UPDATE_RESULT.)
 fails() {
 	if "$@"; then
@@ -529,7 +543,7 @@ update_vm() {
 update_by_ctl() {
 	local rc=0
 
-	UPDATE_RESULT=$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json "$VM_PID" "$@") || rc=$?
+	UPDATE_RESULT=$(CPRSHIM_RUNDIR=$VM_DIR/run "$CPRCTL" update --json "$VM_PID" "$@" | jq -c .; exit "${PIPESTATUS[0]}") || rc=$?
 	echo "update: $UPDATE_RESULT" >&2
 	return "$rc"
 }
