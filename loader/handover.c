@@ -65,54 +65,8 @@ static void put_vm(struct handover *h, uint64_t deadline)
 	free(parameters);
 }
 
-static void put_binary(struct codec_writer *w, uint32_t role, const struct vm_binary *b)
+static void put_pins(struct handover *h)
 {
-	struct cpr_binary rec = {
-		.role = role,
-		.fd = b->fd,
-		.path = b->path,
-		.version = b->version,
-		.package = b->package,
-		.module_dir = b->module_dir,
-		.firmware_dir = b->firmware_dir,
-		.preload = b->preload,
-	};
-
-	cprstate_put_binary(w, &rec);
-}
-
-static void put_start(struct codec_writer *w, uint32_t role, uint32_t kind, const char *text)
-{
-	cprstate_put_start(w, &(struct cpr_start){ .role = role, .kind = kind, .text = text });
-}
-
-/* How the running QEMU is started again, and by which command the next one is, where that is not simply a file. */
-static void put_starts(struct codec_writer *w, const struct start *back, const char *cpu)
-{
-	for (size_t i = 0; back->argv && back->argv[i]; i++)
-		put_start(w, CPR_START_OLD,
-			  back->how == START_LOADER && i == back->program ? CPR_START_PROGRAM : CPR_START_ARG,
-			  back->argv[i]);
-	for (size_t i = 0; back->envp && back->envp[i]; i++)
-		put_start(w, CPR_START_OLD, CPR_START_ENV, back->envp[i]);
-	/* What the new one is told besides, it is told by itself: a command may not know. */
-	if (cpu[0]) {
-		put_start(w, CPR_START_NEW, CPR_START_ARG, "-cpu");
-		put_start(w, CPR_START_NEW, CPR_START_ARG, cpu);
-	}
-	for (size_t i = 0; vm.configured_argv && vm.configured_argv[i]; i++)
-		put_start(w, CPR_START_CONFIGURED, CPR_START_ARG, vm.configured_argv[i]);
-}
-
-static void put_program(struct handover *h)
-{
-	put_binary(&h->w, CPR_BINARY_OLD, &h->back);
-	put_binary(&h->w, CPR_BINARY_NEW, &h->target);
-	put_starts(&h->w, &h->back.start, h->target.cpu);
-	for (size_t i = 0; vm.argv[i]; i++)
-		cprstate_put_arg(&h->w, &(struct cpr_arg){ .text = vm.argv[i] });
-	for (size_t i = 0; vm.envp[i]; i++)
-		cprstate_put_env(&h->w, &(struct cpr_env){ .text = vm.envp[i] });
 	for (size_t i = 0; i < pins_count(); i++) {
 		const struct pin *p = pins_at(i);
 
@@ -124,6 +78,11 @@ static void put_program(struct handover *h)
 							   .fd = moved_at(i)->fd,
 							   .name = "",
 							   .path = moved_at(i)->path });
+}
+
+/* As the terminals were before QEMU set them. */
+static void put_termios(struct handover *h)
+{
 	for (uint32_t fd = 0; fd < 3; fd++) {
 		struct termios term;
 
@@ -202,7 +161,9 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 		return -ENOMEM;
 	cprstate_begin(&h->w, buf, STATE_BYTES);
 	put_vm(h, deadline_ns);
-	put_program(h);
+	program_put(&h->w, &h->target, &h->back);
+	put_pins(h);
+	put_termios(h);
 	put_history(h);
 	threads_save(&h->w, deadline_ns);
 	return execute_pipe(&h->exec);

@@ -60,3 +60,59 @@ int program_make(struct program *ret, const struct vm_binary *binary, const char
 	free(args);
 	return ret->argv && ret->envp ? 0 : -ENOMEM;
 }
+
+static void put_binary(struct codec_writer *w, uint32_t role, const struct vm_binary *b)
+{
+	struct cpr_binary rec = {
+		.role = role,
+		.fd = b->fd,
+		.path = b->path,
+		.version = b->version,
+		.package = b->package,
+		.module_dir = b->module_dir,
+		.firmware_dir = b->firmware_dir,
+		.preload = b->preload,
+	};
+
+	cprstate_put_binary(w, &rec);
+}
+
+static void put_start(struct codec_writer *w, uint32_t role, uint32_t kind, const char *text)
+{
+	cprstate_put_start(w, &(struct cpr_start){ .role = role, .kind = kind, .text = text });
+}
+
+/* How the running QEMU is started again, and by which command the next one is, where that is not simply a file. */
+static void put_starts(struct codec_writer *w, const struct start *back, const char *cpu)
+{
+	for (size_t i = 0; back->argv && back->argv[i]; i++)
+		put_start(w, CPR_START_OLD,
+			  back->how == START_LOADER && i == back->program ? CPR_START_PROGRAM : CPR_START_ARG,
+			  back->argv[i]);
+	for (size_t i = 0; back->envp && back->envp[i]; i++)
+		put_start(w, CPR_START_OLD, CPR_START_ENV, back->envp[i]);
+	/* What the new one is told besides, it is told by itself: a command may not know. */
+	if (cpu[0]) {
+		put_start(w, CPR_START_NEW, CPR_START_ARG, "-cpu");
+		put_start(w, CPR_START_NEW, CPR_START_ARG, cpu);
+	}
+	for (size_t i = 0; vm.configured_argv && vm.configured_argv[i]; i++)
+		put_start(w, CPR_START_CONFIGURED, CPR_START_ARG, vm.configured_argv[i]);
+}
+
+/**
+ * program_put() - write into the state what a successor is started by and with, and how the running QEMU is again
+ * @w:	    the state
+ * @target: the new QEMU
+ * @back:   the running one
+ */
+void program_put(struct codec_writer *w, const struct vm_binary *target, const struct vm_binary *back)
+{
+	put_binary(w, CPR_BINARY_OLD, back);
+	put_binary(w, CPR_BINARY_NEW, target);
+	put_starts(w, &back->start, target->cpu);
+	for (size_t i = 0; vm.argv[i]; i++)
+		cprstate_put_arg(w, &(struct cpr_arg){ .text = vm.argv[i] });
+	for (size_t i = 0; vm.envp[i]; i++)
+		cprstate_put_env(w, &(struct cpr_env){ .text = vm.envp[i] });
+}

@@ -3,10 +3,12 @@
 #ifndef CPRSHIM_LOADER_PROGRAM_H
 #define CPRSHIM_LOADER_PROGRAM_H
 
+#include "../state/cprstate.h"
 #include "start.h"
 #include "vm.h"
 
 bool program_find_args(char *const exec_argv[], size_t *ret_own, size_t *ret_shown);
 int program_make(struct program *ret, const struct vm_binary *binary, const char *variable);
+void program_put(struct codec_writer *w, const struct vm_binary *target, const struct vm_binary *back);
 
 #endif

@@ -20,7 +20,6 @@
 #include "../shim/guard.h"
 #include "../shim/log.h"
 #include "../shim/main_call.h"
-#include "../shim/preserved.h"
 #include "../shim/ram.h"
 #include "../shim/real.h"
 #include "../shim/settings.h"
@@ -29,7 +28,7 @@
 #include "argv.h"
 #include "changes.h"
 #include "channel.h"
-#include "chardevs.h"
+#include "clients.h"
 #include "clock.h"
 #include "control.h"
 #include "fault.h"
@@ -37,11 +36,9 @@
 #include "hotplug.h"
 #include "images.h"
 #include "migparams.h"
-#include "monitors.h"
 #include "mux.h"
 #include "packets.h"
 #include "pcimap.h"
-#include "preflight.h"
 #include "qmp.h"
 #include "ramblocks.h"
 #include "result.h"
@@ -65,8 +62,6 @@
 #define STATUS_MS 5000
 /* How long another process may hold an image locked before the old QEMU is given the guest back. */
 #define IMAGES_MS 2000
-/* How long a client may take to connect to its decoy, which is there at once. */
-#define CONNECT_MS 1000
 
 static uint64_t deadline;
 static struct reasons warnings = REASONS_INIT;
@@ -102,83 +97,6 @@ static bool is_paused(char error[QMP_ERROR_MAX])
 		snprintf(error, QMP_ERROR_MAX, "the guest is \"%s\" after the load", status);
 	json_decref(answer);
 	return paused;
-}
-
-/* Put the real descriptor under each number but monitors' and listeners', which wait until the guest runs. */
-static int switch_devices(char error[QMP_ERROR_MAX])
-{
-	for (size_t i = 0; i < preserved_count(); i++) {
-		struct preserved *p = preserved_at(i);
-
-		if (!p->decoy.placed || monitors_is_one(p) || p->kind == FDKIND_LISTENER)
-			continue;
-		int rc = decoy_switch(&p->decoy);
-		if (rc) {
-			snprintf(error, QMP_ERROR_MAX, "descriptor %d: %s", p->decoy.number, strerror(-rc));
-			return rc;
-		}
-	}
-	return 0;
-}
-
-/* Waits until QEMU has accepted every client that lies in a decoy's queue. */
-static int wait_for_clients(char error[QMP_ERROR_MAX])
-{
-	for (size_t i = 0; i < preserved_count(); i++) {
-		struct preserved *p = preserved_at(i);
-
-		/* Each command is a round through the main loop, which accepts what is there. */
-		while (p->kind == FDKIND_CLIENT && p->taken && !__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE)) {
-			if (clock_now() > deadline) {
-				snprintf(error, QMP_ERROR_MAX, "a client of descriptor %d was not accepted", p->number);
-				return -ETIMEDOUT;
-			}
-			if (qmp_do(&qmp_private, "query-status", NULL, deadline, error))
-				return -EIO;
-		}
-	}
-	return 0;
-}
-
-/* packets_resume() has waited for those that have a name, a network back end's. */
-static bool is_connected(const struct preserved *p, const json_t *chardevs)
-{
-	return p->kind != FDKIND_CONNECTION || *p->name || p->inherited || decoy_is_datagram(p->fd) ||
-	       (__atomic_load_n(&p->decoy.placed, __ATOMIC_ACQUIRE) && chardevs_connected(p->decoy.number, chardevs));
-}
-
-/*
- * A client that connects again by itself does so in a thread (chardev/char-socket.c:tcp_chr_connect_client_async).
- * Until it has, what the guest sends is dropped. One that does not is said to be left over, later on.
- */
-static void wait_for_connections(void)
-{
-	uint64_t until = qmp_in_ms(CONNECT_MS);
-	bool connected = !argv_mentions(vm.argv, "reconnect");
-
-	while (!connected && clock_now() < until && clock_now() < deadline) {
-		json_t *chardevs = preflight_chardevs(deadline);
-
-		connected = true;
-		for (size_t i = 0; i < preserved_count(); i++)
-			connected &= is_connected(preserved_at(i), chardevs);
-		json_decref(chardevs);
-	}
-}
-
-/*
- * A device sends what its state holds as soon as that is loaded; until its client's real descriptor is there it finds
- * no room.
- */
-static void hold_output_back(void)
-{
-	for (size_t i = 0; i < preserved_count(); i++) {
-		struct preserved *p = preserved_at(i);
-		bool sends = p->kind != FDKIND_LISTENER && p->kind != FDKIND_TAP && !monitors_is_one(p);
-
-		if (p->decoy.placed && sends)
-			decoy_fill(&p->decoy);
-	}
 }
 
 /*
@@ -247,11 +165,11 @@ static int come_up(char error[QMP_ERROR_MAX])
 /* Beside the guest: everything up to its devices' state. */
 static int come_up_beside(char error[QMP_ERROR_MAX])
 {
-	if (come_up(error) || match_ram(ramblocks_match, error) || wait_for_clients(error))
+	if (come_up(error) || match_ram(ramblocks_match, error) || clients_accepted(deadline, error))
 		return -EIO;
 	pcimap_restore(vm.cpr_state, deadline);
 	if (vm.cpr_state->stream[0].fd >= 0)
-		wait_for_connections();
+		clients_connected(deadline);
 	return 0;
 }
 
@@ -267,14 +185,14 @@ static int map_ram(ram_matcher *map, char error[QMP_ERROR_MAX])
 /* Clients and their output: with RAM all but the devices' state. */
 static int connect_clients(char error[QMP_ERROR_MAX])
 {
-	if (wait_for_clients(error) || packets_resume(deadline, error))
+	if (clients_accepted(deadline, error) || packets_resume(deadline, error))
 		return -EIO;
 	telnets_wait(deadline, &warnings);
 	/* One that came up beside the guest has waited long ago. */
 	if (!takeover_is_one())
-		wait_for_connections();
+		clients_connected(deadline);
 	mux_restore(vm.cpr_state, deadline);
-	hold_output_back();
+	clients_hold_back();
 	vm_mark(JOURNAL_CONNECTED);
 	return 0;
 }
@@ -390,7 +308,7 @@ static int connect_guest(char error[QMP_ERROR_MAX])
 		rc = -EIO;
 	}
 	if (!rc)
-		rc = switch_devices(error);
+		rc = clients_switch(error);
 	vm_mark(JOURNAL_SWITCHED);
 	return rc;
 }

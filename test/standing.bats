@@ -75,8 +75,8 @@ guardian() {
 	sed -nE 's/^cprshim\[([0-9]+)\].* the guest stands still: .*/\1/p' "$VM_DIR/shim.log" | tail -n 1
 }
 
-# comes_back BINARY PATTERN N: the update ends as one that failed for this reason, after N tries at least, and the guest goes on in another process,
-# on the binary that it had, with all that it had.
+# comes_back BINARY PATTERN N: the update ends as one that failed for this reason, after N tries at least, and the guest goes on in
+# another process, on the binary that it had, with all that it had.
 comes_back() {
 	local pid=$VM_PID binary=$1 held
 

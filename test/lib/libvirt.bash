@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # libvirtd of the machine's own, with virtlogd, in a mount namespace where /run, /var and /etc/libvirt are the test's: nothing of
-# the machine's libvirt is touched, and two of them do not meet; they migrate VMs to a host of another name only. What QEMUs can do, which takes some seconds to find out, is kept
-# for the next test. Loaded after lib/common and lib/network.
+# the machine's libvirt is touched, and two of them do not meet; they migrate VMs to a host of another name only. What QEMUs can do,
+# which takes some seconds to find out, is kept for the next test. Loaded after lib/common and lib/network.
 
 # use_libvirt [NAME]: which of them host(), virsh() and the rest are about.
 use_libvirt() {
