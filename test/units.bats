@@ -5,6 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 load lib/common
+. "$CPRSHIM_SRCDIR/scripts/lib.sh"
 load lib/systemd
 
 UNIT=cprshim-vm@one.service
@@ -17,7 +18,6 @@ setup() {
 	sed "s,/usr/bin/cprctl,$CPRCTL,; s,/usr/bin/qemu,$VM_DIR/qemu,; s,/etc/cprshim,$VM_DIR," \
 		"$CPRSHIM_SRCDIR/contrib/systemd/cprshim-vm@.service" >"$VM_DIR/units/cprshim-vm@.service"
 	echo "QEMU_ARGS=-M pc-q35-7.2 -m 64 -kernel $GUEST -serial unix:$VM_SERIAL,server=on,wait=off" >"$VM_DIR/one.conf"
-	start_systemd
 }
 teardown() { teardown_vm_dir; }
 
@@ -55,9 +55,11 @@ slow_qemu() {
 	use_qemu "$VM_DIR/slow"
 }
 
-@test "start waits for the VM, reload for the update's outcome, and fails where the guest was not updated; stop ends the VM" {
+# starts_reloads_stops SYSTEMD
+starts_reloads_stops() {
 	local pid reload
 
+	start_systemd "$1"
 	inside systemctl start "$UNIT"
 	pid=$(main_pid)
 	wait_for_guest 20
@@ -97,9 +99,19 @@ slow_qemu() {
 	stop_systemd
 }
 
+@test "start waits for the VM, reload for the update's outcome, and fails where the guest was not updated; stop ends the VM" {
+	starts_reloads_stops /usr/lib/systemd/systemd
+}
+
+@test "the same with Debian 13's systemd" {
+	fetch_systemd "$BATS_FILE_TMPDIR/systemd"
+	starts_reloads_stops "$NEW_SYSTEMD"
+}
+
 @test "systemd follows an update that others ask for, by each method" {
 	local pid
 
+	start_systemd
 	inside systemctl start "$UNIT"
 	pid=$(main_pid)
 	wait_for_guest 20
@@ -132,9 +144,42 @@ slow_qemu() {
 	stop_systemd
 }
 
+@test "Type=notify-reload: the signal updates, and systemd knows when it is done" {
+	local pid reload
+
+	fetch_systemd "$BATS_FILE_TMPDIR/systemd"
+	printf '[Service]\nType=notify-reload\nReloadSignal=USR2\nExecReload=\n' >"$VM_DIR/units/cprshim-vm@.service.d/reload.conf"
+	start_systemd "$NEW_SYSTEMD"
+	inside systemctl start "$UNIT"
+	unit_is Type notify-reload
+	pid=$(main_pid)
+	wait_for_guest 20
+	slow_qemu
+	start_inside "$VM_DIR/reload.log" systemctl reload "$UNIT"
+	reload=$!
+	wait_for 10 test -d "$VM_DIR/asked"
+	unit_is ActiveState reloading
+	fails is_gone "$reload"
+	guest_alive
+	echo >"$VM_DIR/go"
+	wait_for 30 is_gone "$reload"
+	wait "$reload"
+	runs "$QEMU_NEW" 'QEMU 10\.0.*: update updated'
+	[ "$(main_pid)" = "$pid" ]
+
+	# What it has no word for is in the status.
+	use_qemu /bin/true
+	inside systemctl reload "$UNIT"
+	runs "$QEMU_NEW" 'QEMU 10\.0.*: update refused: .*'
+	inside systemctl stop "$UNIT"
+	unit_is Result success
+	stop_systemd
+}
+
 @test "under systemd-run" {
 	local pid
 
+	start_systemd
 	start_inside "$VM_LOG" systemd-run --quiet --scope --unit vm env "LD_PRELOAD=$SHIM" "$VM_DIR/qemu-system-x86_64" -nodefaults \
 		-display none -M pc-q35-7.2 -m 64 -kernel "$GUEST" -serial "unix:$VM_SERIAL,server=on,wait=off" -pidfile "$VM_DIR/pid"
 	wait_for 20 test -s "$VM_DIR/pid"
@@ -155,6 +200,7 @@ slow_qemu() {
 	local pid
 
 	echo CPRSHIM_FAULT=relay-save:fail >>"$VM_DIR/one.conf"
+	start_systemd
 	inside systemctl start "$UNIT"
 	pid=$(main_pid)
 	wait_for_guest 20

@@ -10,6 +10,8 @@ dir=$1
 # In the namespaces.
 if [ "${3:-}" = inside ]; then
 	mount --bind "$dir" "$dir"
+	# What it starts it looks for there.
+	[ "${2%/*}" -ef /usr/lib/systemd ] || mount --bind "${2%/*}" /usr/lib/systemd
 	mount -o remount,bind,ro /
 	mount -t tmpfs tmpfs /run
 	mount -t sysfs -o ro sysfs /sys
