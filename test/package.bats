@@ -111,6 +111,43 @@ version() { sed -n 's/^AC_INIT(\[cprshim\], \[\(.*\)\])/\1/p' "$CPRSHIM_SRCDIR/c
 	[ -z "$(find "$ROOT/var/lib/dpkg" -name 'cprshim*')" ]
 }
 
+# apt_get ARGUMENTS...: in the root; what it says is in $VM_DIR/apt.log, without the mirror's address, which is nobody's business.
+apt_get() {
+	with_root env DEBIAN_FRONTEND=noninteractive "CPRSHIM_RUNDIR=$VM_DIR/run" apt-get -y -o APT::Sandbox::User=root "$@" 2>&1 |
+		sed -E 's,[a-z+]+://[^ ]*,(mirror),g' >"$VM_DIR/apt.log"
+	return "${PIPESTATUS[0]}"
+}
+
+@test "apt upgrades QEMU under a VM: that is listed, with both versions; or updated, where cprshim.conf says so" {
+	make_root
+	cp "$GUEST" "$(package)" "$VM_DIR"
+	with_root dpkg -i "$VM_DIR/$(basename "$(package)")"
+	VM_WRAPPER=("${IN_ROOT[@]}")
+	use_qemu /usr/bin/qemu-system-x86_64
+	SHIM=libcprshim.so GUEST=$VM_DIR/guest.elf boot_guest -M pc-q35-7.2
+	start_serial_client
+	[ "$(vm_version)" = 7.2 ]
+
+	(umask 077 && echo "deb $(debian_mirror) bookworm-backports main" >"$ROOT/etc/apt/sources.list.d/backports.list")
+	apt_get update
+	apt_get install --no-install-recommends -t bookworm-backports qemu-system-x86
+	grep -A 2 'than are on disk now: 1$' "$VM_DIR/apt.log" | grep "^$VM_PID .*7[.]2.* yes .*10[.]0.* /.*replaced on disk"
+	grep -qxF 'To update them: cprctl update --all --outdated' "$VM_DIR/apt.log"
+	[ "$(update_history)" = '[]' ]
+	[ "$(vm_version)" = 7.2 ]
+	guest_alive
+
+	# The next upgrade, of whatever it is.
+	echo 'update-on-upgrade yes' >"$ROOT/etc/cprshim.conf"
+	apt_get install --reinstall qemu-system-common
+	grep "^\[1/1\] $VM_PID .*updated from 7[.]2.* to 10[.]0" "$VM_DIR/apt.log"
+	[ "$(vm_version)" = 10.0 ]
+	guest_alive
+	apt_get install --reinstall qemu-system-common
+	fails grep -E 'than are on disk|updated' "$VM_DIR/apt.log"
+	stop_serial_client
+}
+
 @test "an RPM: its description leads to the same files" {
 	local top=$VM_DIR/rpm
 
