@@ -30,7 +30,7 @@ teardown() {
 	offloads=$(offloads)
 	[ "$(jq '."tx-checksum" and .tso' <<<"$offloads")" = true ]
 	watch_link
-	start_pinger --rate 500
+	start_pinger --rate 200
 
 	update_vm new
 	let_guest_work 1
@@ -40,7 +40,7 @@ teardown() {
 	update_vm old
 	let_guest_work 2
 
-	no_ping_lost 1500
+	no_ping_lost 600
 	link_was_quiet
 	[ "$(carrier_changes)" = "$changes" ]
 	[ "$(offloads)" = "$offloads" ]
@@ -108,13 +108,13 @@ teardown() {
 	make_netns
 	boot_linux -M q35 -accel tcg,thread=multi -smp 2 "${TAP_ARGS[@]}"
 	start_serial_client
-	start_pinger --rate 500
+	start_pinger --rate 200
 	let_guest_work 1
 	update_vm new
 	let_guest_work 1
 	update_vm old
 	let_guest_work 1
-	no_ping_lost 500
+	no_ping_lost 200
 	[ "$(guest_status bad)" = 0 ]
 	uptime_is_steady
 	stop_serial_client

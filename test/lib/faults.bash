@@ -14,7 +14,7 @@ begin() {
 	export CPRSHIM_FAULT=@$FAULTS
 	ulimit -n 1024
 	boot_busy
-	start_pinger --rate 20
+	start_pinger --rate 10
 	start_echoes 2 "$GUEST_ADDRESS" 7
 }
 
@@ -24,7 +24,7 @@ finish() {
 	[ "$(guest_status bad)" = 0 ]
 	# How much may be lost is this test's to say.
 	stop_pinger | tee "$VM_DIR/summary.json" >&2 || true
-	jq -e --argjson lost "${1:-0}" '.lost <= $lost and .doubled == 0 and .sent > 100' "$VM_DIR/summary.json"
+	jq -e --argjson lost "${1:-0}" '.lost <= $lost and .doubled == 0 and .sent > 50' "$VM_DIR/summary.json"
 	stop_echoes >/dev/null
 	stop_qmp_client
 	wait_for 5 has_no_child

@@ -75,7 +75,7 @@ nothing_is_lost_by() {
 	changes=$(carrier_changes)
 	links=$(guest_status links)
 	watch_link
-	start_pinger --rate 500
+	start_pinger --rate 200
 	start_echoes 2 "$GUEST_ADDRESS" 7
 	for binary in "$QEMU_NEW" "$QEMU_OLD" "$QEMU_NEW" "$QEMU_OLD"; do
 		"$1" "$binary"
@@ -83,7 +83,7 @@ nothing_is_lost_by() {
 		qmp_goes_on
 		disk_goes_on
 	done
-	no_ping_lost 1000
+	no_ping_lost 400
 	link_was_quiet
 	[ "$(carrier_changes)" = "$changes" ]
 	[ "$(guest_status links)" = "$links" ]
