@@ -3,6 +3,7 @@
 #include "handover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,8 @@
 #include "threads.h"
 
 #define STATE_BYTES (8u << 20)
-/* What most machines' devices have saved fits in; else it is looked for when that is known. */
-#define STREAM_BYTES (1u << 20)
+/* What most machines' devices have saved fits in (a virtio device has some 50 KB); else it is looked for when that is known. */
+#define STREAM_BYTES (4u << 20)
 
 static void put_vm(struct handover *h, uint64_t deadline)
 {
@@ -172,7 +173,7 @@ int handover_prepare(struct handover *h, uint64_t deadline_ns)
 /**
  * handover_make_room() - have what handover_write() needs besides, before the guest is stopped
  *
- * Memory is touched: a page fault takes longer than to fill the page.
+ * Memory is touched, the file's too: a page fault takes longer than to fill the page. Where that fails it is done later.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -184,6 +185,7 @@ int handover_make_room(struct handover *h)
 	if (!h->room || h->stream_fd < 0 || h->state_fd < 0)
 		return -ENOMEM;
 	memset(h->room, 0, STREAM_BYTES);
+	fallocate(h->stream_fd, 0, 0, STREAM_BYTES);
 	return 0;
 }
 
@@ -218,36 +220,37 @@ static void put_notes(struct handover *h, const struct plan *plan)
 int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret)
 {
 	static struct stream_block blocks[RAMBLOCK_MAX];
-	uint8_t suffix[STREAM_SUFFIX], *buf = NULL;
 	size_t count = 0, prefix = 0, room = 4096 + h->block_count * (RAMBLOCK_NAME + 16);
 	struct stat st;
 
 	if (fstat(saved_fd, &st))
 		return -errno;
-	size_t saved = (size_t)st.st_size;
+	size_t saved_len = (size_t)st.st_size;
 	for (size_t i = 0; i < h->block_count; i++)
 		if (h->blocks[i].name[0])
 			blocks[count++] = (struct stream_block){ h->blocks[i].name, h->blocks[i].used };
-	bool fits = h->room && room + saved + sizeof(suffix) <= STREAM_BYTES;
-	buf = fits ? h->room : malloc(room + saved + sizeof(suffix));
+	bool fits = h->room && room + saved_len + STREAM_SUFFIX <= STREAM_BYTES;
+	uint8_t *buf = fits ? h->room : malloc(room + saved_len + STREAM_SUFFIX), *saved = buf + room;
 	if (!buf)
 		return -ENOMEM;
 	int rc = stream_prefix(buf, room, vm.machine, guestcpu_page_bits(), blocks, count, &prefix);
-	if (!rc && pread(saved_fd, buf + room, saved, 0) != (ssize_t)saved)
+	if (!rc && pread(saved_fd, saved, saved_len, 0) != (ssize_t)saved_len)
 		rc = -EIO;
 	if (!rc)
-		rc = stream_check_saved(buf + room, saved);
+		rc = stream_check_saved(saved, saved_len);
 	if (!rc) {
-		stream_renumber(buf + room, saved, "slirp");
-		memmove(buf + prefix, buf + room + STREAM_HEADER, saved - STREAM_HEADER);
-		stream_suffix(suffix);
-		memcpy(buf + prefix + saved - STREAM_HEADER, suffix, sizeof(suffix));
-		size_t total = prefix + saved - STREAM_HEADER + sizeof(suffix);
+		/* The prefix has a header of its own. */
+		uint8_t *begin = saved + STREAM_HEADER - prefix;
+		size_t total = prefix + saved_len - STREAM_HEADER + STREAM_SUFFIX;
+
+		stream_renumber(saved, saved_len, "slirp");
+		memmove(begin, buf, prefix);
+		stream_suffix(saved + saved_len);
 		if (h->stream_fd < 0)
 			h->stream_fd = slots_memfd("cprshim-stream");
-		if (h->stream_fd < 0 || pwrite(h->stream_fd, buf, total, 0) != (ssize_t)total)
+		if (h->stream_fd < 0 || pwrite(h->stream_fd, begin, total, 0) != (ssize_t)total)
 			rc = -EIO;
-		*ret = (struct cpr_stream){ .fd = h->stream_fd, .length = total, .crc = codec_crc32c(0, buf, total) };
+		*ret = (struct cpr_stream){ .fd = h->stream_fd, .length = total, .crc = codec_crc32c(0, begin, total) };
 	}
 	if (!fits)
 		free(buf);
