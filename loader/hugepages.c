@@ -50,7 +50,7 @@ static struct {
 	uintptr_t next; /* the next unit in it, 0: its first */
 	size_t unit;	/* bytes */
 	enum missing missing;
-	uint64_t filled; /* bytes of whole units in this round */
+	uint64_t filled; /* bytes of units found in this round */
 	uint64_t before; /* and in the round before */
 	uint64_t due;	 /* CLOCK_MONOTONIC, UINT64_MAX: never again */
 	uint64_t pause;	 /* ms until the next round */
@@ -119,6 +119,20 @@ static void end_round(void)
 }
 
 /*
+ * The first whole unit at or after @from with anything in it, or 0. All of it will be there then, as of anonymous memory
+ * all of a huge page is where one byte was used.
+ */
+static uintptr_t find_used(const struct ram_map *map, uintptr_t from)
+{
+	off_t offset = (off_t)(map->offset + (from - map->addr)), data = lseek(map->fd, offset, SEEK_DATA);
+
+	if (data < 0)
+		return 0;
+	from = (from + (uintptr_t)(data - offset)) / at.unit * at.unit;
+	return from + at.unit <= map->addr + map->size ? from : 0;
+}
+
+/*
  * The first whole unit at or after @from without a hole in it, or 0. What is a hole stays one: a balloon's is not filled
  * again.
  */
@@ -126,7 +140,6 @@ static uintptr_t find_full(const struct ram_map *map, uintptr_t from)
 {
 	uintptr_t end = map->addr + map->size;
 
-	from = (from + at.unit - 1) / at.unit * at.unit;
 	while (from + at.unit <= end) {
 		off_t offset = (off_t)(map->offset + (from - map->addr));
 		off_t hole = lseek(map->fd, offset, SEEK_HOLE);
@@ -142,15 +155,23 @@ static uintptr_t find_full(const struct ram_map *map, uintptr_t from)
 	return 0;
 }
 
-/* A mapping may have gone, and its number with it, since the round began. */
-static bool is_there(const struct ram_map *map)
+static uintptr_t find_unit(const struct ram_map *map, uintptr_t from)
+{
+	from = (from + at.unit - 1) / at.unit * at.unit;
+	return from >= map->addr + map->size ? 0 : map->discarded ? find_full(map, from) : find_used(map, from);
+}
+
+/* A mapping may have gone, and its number with it, since the round began, or something been discarded. */
+static bool is_there(struct ram_map *map)
 {
 	static struct ram_map now[RAM_MAPS];
 	size_t n = ram_list(now, RAM_MAPS);
 
 	for (size_t i = 0; i < n; i++)
-		if (now[i].seq == map->seq && now[i].fd == map->fd)
+		if (now[i].seq == map->seq && now[i].fd == map->fd) {
+			*map = now[i];
 			return true;
+		}
 	return false;
 }
 
@@ -158,7 +179,7 @@ static bool is_there(const struct ram_map *map)
 static bool collapse_next(void)
 {
 	const struct ram_map *map = &at.maps[at.map];
-	uintptr_t unit = find_full(map, at.next ? at.next : map->addr);
+	uintptr_t unit = find_unit(map, at.next ? at.next : map->addr);
 
 	if (!unit) {
 		at.map++;

@@ -5,7 +5,7 @@
  * Most hosts give transparent huge pages to anonymous memory that asks for them, as QEMU does for all guest RAM
  * (softmmu/physmem.c:ram_block_add), and none to shared memory
  * (/sys/kernel/mm/transparent_hugepage/shmem_enabled is "never" unless somebody changes it). Since the RAM is a memfd,
- * it would lose them. So memory that the guest has filled is collapsed into huge pages afterwards (MADV_COLLAPSE,
+ * it would lose them. So memory that the guest has used is collapsed into huge pages afterwards (MADV_COLLAPSE,
  * Linux 6.1), a little at a time, by the service thread: nothing is done while a VM starts, or while it is updated.
  */
 #ifndef CPRSHIM_LOADER_HUGEPAGES_H

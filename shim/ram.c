@@ -213,9 +213,11 @@ bool ram_advise(void *addr, size_t size, int advice, int *ret_rc)
 	pthread_rwlock_rdlock(&lock);
 	size_t i = find_overlap(from, size);
 	if (i < map_count && from >= maps[i].addr && from + size <= maps[i].addr + maps[i].size) {
-		const struct ram_map *map = &maps[i];
+		struct ram_map *map = &maps[i];
 
 		done = map->scratch || (map->ours && advice == MADV_DONTNEED);
+		if (done && !map->scratch)
+			__atomic_store_n(&map->discarded, true, __ATOMIC_RELAXED);
 		if (map->scratch)
 			*ret_rc = advise_scratch(from, size, advice);
 		else if (done)

@@ -35,6 +35,7 @@
  * @ours:   @fd is a memfd of ours
  * @shared: mapped shared, or never written; a private mapping of a file cannot be preserved
  * @scratch: scratch memory of a successor
+ * @discarded: of @ours: holes in it may be what a balloon or its like has given back, and not only what was never used
  */
 struct ram_map {
 	uintptr_t addr;
@@ -49,6 +50,7 @@ struct ram_map {
 	bool ours;
 	bool shared;
 	bool scratch;
+	bool discarded;
 };
 
 void ram_note_reserve(void *addr, size_t size);

@@ -201,6 +201,9 @@ host_mib_below() {
 	balloon_to 192
 	wait_for 5 host_mib_below $((full - 80))
 	small=$(host_mib)
+	# Nor do huge pages, which are made of what is left some seconds later.
+	wait_for 30 runs_for $(($(seconds_run) + 11))
+	host_mib_below $((small + 2))
 
 	update_vm new
 	let_guest_work 1

@@ -553,6 +553,10 @@ vm_version() {
 	vm_ctl query-version | jq -r '"\(.qemu.major).\(.qemu.minor)"'
 }
 
+# seconds_run: since the VM's process was started
+seconds_run() { ps -o etimes= -p "$VM_PID"; }
+runs_for() { [ "$(seconds_run)" -ge "$1" ]; }
+
 vm_state() {
 	vm_ctl query-status | jq -r .status
 }
