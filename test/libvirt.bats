@@ -152,6 +152,9 @@ migrate_guest() {
 	# A capability that 7.2 has and 10.0 has not is set by name, as libvirtd asks for them when it connects.
 	fails migrate_guest two 2>"$VM_DIR/migrate.txt"
 	grep "does not accept value 'compress'" "$VM_DIR/migrate.txt"
+	fails lv managedsave guest 2>"$VM_DIR/save.txt"
+	grep "does not accept value 'compress'" "$VM_DIR/save.txt"
+	[ "$(lv domstate guest)" = running ]
 	console_goes_on
 	stop_libvirtd
 	start_libvirtd
