@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "argv.h"
+#include "plaintext.h"
 #include "qmp.h"
+#include "vm.h"
 
 static json_t *query(const char *command, uint64_t deadline)
 {
@@ -58,6 +61,35 @@ static void set_capability(json_t *item, uint64_t deadline, struct reasons *warn
 			     json_string_value(json_object_get(item, "capability")), error);
 }
 
+/*
+ * libvirtd asks for them when it connects to a QEMU, and names all of them whenever the VM is saved or migrated
+ * (src/qemu/qemu_migration_params.c), which a QEMU that lacks one refuses. Nothing else tells that it is libvirtd who
+ * manages this VM (src/qemu/qemu_command.c:qemuBuildMasterKeyCommandLine).
+ */
+static void warn_for_libvirt(const json_t *want, const json_t *have, struct reasons *warnings)
+{
+	char names[256] = "";
+	const json_t *item;
+	size_t i;
+
+	if (!have || !argv_mentions(vm.argv, "masterKey0"))
+		return;
+	json_array_foreach(want, i, item) {
+		const char *name = json_string_value(json_object_get(item, "capability"));
+
+		if (!name || find_capability(have, name))
+			continue;
+		plaintext_add(names, sizeof(names), *names ? ", " : "");
+		plaintext_add(names, sizeof(names), name);
+	}
+	if (*names)
+		reasons_note(
+			warnings,
+			"this QEMU lacks migration capabilities that the last one had (%s): restart libvirtd before "
+			"the VM is migrated or saved, or suspended by libvirt-guests at the host's shutdown",
+			names);
+}
+
 static void restore_capabilities(const json_t *want, uint64_t deadline, struct reasons *warnings)
 {
 	json_t *have = query("query-migrate-capabilities", deadline), *item;
@@ -71,6 +103,7 @@ static void restore_capabilities(const json_t *want, uint64_t deadline, struct r
 		if (known ? !json_equal(known, item) : json_is_true(json_object_get(item, "state")))
 			set_capability(item, deadline, warnings);
 	}
+	warn_for_libvirt(want, have, warnings);
 	json_decref(have);
 }
 
