@@ -120,7 +120,8 @@ static void end_round(void)
 
 /*
  * The first whole unit at or after @from with anything in it, or 0. All of it will be there then, as of anonymous memory
- * all of a huge page is where one byte was used.
+ * all of a huge page is where one byte was used. What an incoming postcopy waits for has been discarded before
+ * (migration/postcopy-ram.c:init_range), so that it is not filled here.
  */
 static uintptr_t find_used(const struct ram_map *map, uintptr_t from)
 {
