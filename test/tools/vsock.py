@@ -13,24 +13,27 @@ import time
 
 PORT = 7
 PATIENCE = 60  # seconds; the kernel has two for a connection, which a slow guest may need for its answer
+GREETING = 10
 
 
 def connect(cid):
+    """After an update the guest is told that its connections are gone. One that comes just before it has heard of that goes with
+    them, and nobody tells its other end (Linux, net/vmw_vsock/virtio_transport.c:virtio_vsock_event_handle)."""
     limit = time.monotonic() + PATIENCE
     while True:
         link = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
-        link.settimeout(PATIENCE)
+        link.settimeout(GREETING)
+        count = b""
         try:
             link.connect((cid, PORT))
-            break
+            while not count.endswith(b"\n"):
+                count += receive(link, 1)
+            link.settimeout(PATIENCE)
+            return link, int(count)
         except TimeoutError:
             link.close()
             if time.monotonic() > limit:
                 raise
-    count = b""
-    while not count.endswith(b"\n"):
-        count += receive(link, 1)
-    return link, int(count)
 
 
 def receive(link, size):
