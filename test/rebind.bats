@@ -302,6 +302,9 @@ qmp_sent_half() { grep -q '> {[^}]*$' "$VM_DIR/qmp-session.log"; }
 	for i in 1 2 3 4; do
 		use_qemu new
 		update_by_ctl || jq -e '.outcome == "refused" or .outcome == "failed"' <<<"$UPDATE_RESULT"
+		# A reset may keep it from the way back of method relay.
+		VM_PID=$(jq -r ".pid // $VM_PID" <<<"$UPDATE_RESULT")
+		STARTED+=("$VM_PID")
 		vm_lives
 	done
 	stop_qmp_client
