@@ -262,24 +262,17 @@ is_huge() { [ "$(ram_status huge)" -ge "$1" ]; }
 	[ "$(stat -Lc %b "/proc/$VM_PID/fd/$(ram_status fd)")" = $(((MIB - 64) * 2048 - 8)) ]
 }
 
-# How much of the guest's RAM is there, in KiB, and how much of that in huge pages.
-ram_kib() {
-	awk -v size=$((MIB * 1024)) '/^Size:/ { ram = $2 == size } ram && /^(Rss|AnonHugePages|ShmemPmdMapped):/ { sum[/^Rss/]+= $2 }
-		END { print sum[1], sum[0] }' "/proc/$VM_PID/smaps"
-}
-all_is_huge() { [[ $(ram_kib) =~ ^([1-9][0-9]*)\ ([0-9]+)$ && ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]]; }
-
 @test "memory of which the guest uses a part gets as many huge pages as anonymous memory" {
 	with_small_shared_pages
 	PRELOAD=no boot_guest -M "$MACHINE"
-	wait_for 10 all_is_huge
+	wait_for 10 ram_is_huge "$MIB"
 	local without
-	without=$(ram_kib)
+	without=$(ram_kib "$MIB")
 	end_process "$VM_PID"
 	boot_guest -M "$MACHINE"
-	[ "$(ram_kib)" != "$without" ]
-	wait_for 30 all_is_huge
-	[ "$(ram_kib)" = "$without" ]
+	[ "$(ram_kib "$MIB")" != "$without" ]
+	wait_for 30 ram_is_huge "$MIB"
+	[ "$(ram_kib "$MIB")" = "$without" ]
 }
 
 @test "what comes up beside the guest has the memory's page tables filled before, holes are left alone" {

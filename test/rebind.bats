@@ -302,9 +302,12 @@ qmp_sent_half() { grep -q '> {[^}]*$' "$VM_DIR/qmp-session.log"; }
 	for i in 1 2 3 4; do
 		use_qemu new
 		update_by_ctl || jq -e '.outcome == "refused" or .outcome == "failed"' <<<"$UPDATE_RESULT"
-		# A reset may keep it from the way back of method relay.
-		VM_PID=$(jq -r ".pid // $VM_PID" <<<"$UPDATE_RESULT")
-		STARTED+=("$VM_PID")
+		# A reset may keep it from the way back of method relay, and nothing else.
+		if [ "$(jq 'has("pid")' <<<"$UPDATE_RESULT")" = true ]; then
+			jq -e '.warnings | any(test("could not go back to its process.*did not stay stopped.*started or reset it"))' <<<"$UPDATE_RESULT"
+			VM_PID=$(jq .pid <<<"$UPDATE_RESULT")
+			STARTED+=("$VM_PID")
+		fi
 		vm_lives
 	done
 	stop_qmp_client

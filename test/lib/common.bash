@@ -557,6 +557,14 @@ vm_version() {
 seconds_run() { ps -o etimes= -p "$VM_PID"; }
 runs_for() { [ "$(seconds_run)" -ge "$1" ]; }
 
+# ram_kib MIB: how much of the RAM, which has that size, is there, in KiB, and how much of that is in huge pages.
+ram_kib() {
+	awk -v size=$(($1 * 1024)) '/^Size:/ { ram = $2 == size } ram && /^(Rss|AnonHugePages|ShmemPmdMapped):/ { sum[/^Rss/] += $2 }
+		END { print sum[1], sum[0] }' "/proc/$VM_PID/smaps"
+}
+# ram_is_huge MIB: all of it that is there.
+ram_is_huge() { [[ $(ram_kib "$1") =~ ^([1-9][0-9]*)\ ([0-9]+)$ && ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]]; }
+
 vm_state() {
 	vm_ctl query-status | jq -r .status
 }
