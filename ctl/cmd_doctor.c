@@ -110,7 +110,7 @@ static void look_at_huge_pages(json_t *found)
 		add(found, "huge pages", VERDICT_OK, NULL, "guest memory gets those that the kernel gives it");
 	else if (kernel_has(6, 1))
 		add(found, "huge pages", VERDICT_OK, NULL,
-		    "the kernel gives shared memory none (shmem_enabled); the shim makes them, soon after it was filled");
+		    "the kernel gives shared memory none (shmem_enabled); the shim makes them, soon after it was used");
 	else
 		add(found, "huge pages", VERDICT_NOTE,
 		    "echo advise > " THP "shmem_enabled, or CPRSHIM_HUGEPAGES=hugetlb, or Linux 6.1",

@@ -230,9 +230,10 @@ int handover_stream(struct handover *h, int saved_fd, struct cpr_stream *ret)
 		if (h->blocks[i].name[0])
 			blocks[count++] = (struct stream_block){ h->blocks[i].name, h->blocks[i].used };
 	bool fits = h->room && room + saved_len + STREAM_SUFFIX <= STREAM_BYTES;
-	uint8_t *buf = fits ? h->room : malloc(room + saved_len + STREAM_SUFFIX), *saved = buf + room;
+	uint8_t *buf = fits ? h->room : malloc(room + saved_len + STREAM_SUFFIX);
 	if (!buf)
 		return -ENOMEM;
+	uint8_t *saved = buf + room;
 	int rc = stream_prefix(buf, room, vm.machine, guestcpu_page_bits(), blocks, count, &prefix);
 	if (!rc && pread(saved_fd, saved, saved_len, 0) != (ssize_t)saved_len)
 		rc = -EIO;
