@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -28,6 +29,8 @@
 
 #define THREADS_MAX	 4096
 #define LIMIT_MS	 2000
+#define PAUSE_NS	 100000
+#define PAUSE_DOUBLED	 8 /* times at most: 25.6 ms */
 #define PAGE		 4096u
 #define RED_ZONE	 128u /* below the stack pointer, and in use (System V ABI, AMD64, 3.2.2) */
 #define EVENT_OF(status) ((status) >> 16)
@@ -146,10 +149,30 @@ static bool stack_leads_inside(struct stopping *s, uint64_t from)
 	return false;
 }
 
+/* Whether a thread that cannot be traced is one that has ended and is still there (EPERM: kernel, ptrace_attach()). */
+static bool has_ended(const struct stopping *s, const char *name)
+{
+	static char text[512]; /* "id (name) state", the name being 63 bytes at most, which may be any */
+	char *end = stpncpy(text, name, 16);
+	long fd, n;
+
+	strcpy(end, "/stat");
+	fd = syscall(SYS_openat, s->tasks, text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	n = syscall(SYS_read, fd, text, sizeof(text) - 1);
+	syscall(SYS_close, fd);
+	if (n <= 0)
+		return true; /* ESRCH */
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	return end && (end[2] == 'Z' || end[2] == 'X');
+}
+
 /* Waits until a thread stops or ends. Return: 1 if it has stopped, 0 if it has ended, -1 with why. */
 static int wait_for_stop(struct stopping *s, pid_t id, int *ret_signal)
 {
-	static const struct timespec pause = { .tv_nsec = 100000 };
+	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	int status;
 
 	for (;;) {
@@ -169,29 +192,58 @@ static int wait_for_stop(struct stopping *s, pid_t id, int *ret_signal)
 	}
 }
 
-/* Stops a thread where nothing of it is in the middle of a range; elsewhere it is let run on for a moment. */
-static void stop(struct stopping *s, pid_t id)
+/*
+ * Lets a thread that stands in the middle of a range go on. An interruption that comes before the kernel has given it a CPU
+ * would stop it where it stood: in a range it goes on by one instruction; what it will return there from has longer each
+ * time.
+ * Return: 1 if it has stopped again, 0 if it has ended, -1 with why.
+ */
+static int go_on(struct stopping *s, pid_t id, bool inside, unsigned int times, int *signal)
+{
+	struct timespec pause = { .tv_nsec = PAUSE_NS << (times < PAUSE_DOUBLED ? times : PAUSE_DOUBLED) };
+	int rc, given = *signal;
+
+	if (!inside) {
+		if (ptrace(PTRACE_CONT, id, NULL, (long)given))
+			return 0;
+		syscall(SYS_nanosleep, &pause, NULL);
+		return ptrace(PTRACE_INTERRUPT, id, NULL, NULL) ? 0 : wait_for_stop(s, id, signal);
+	}
+	if (ptrace(PTRACE_SINGLESTEP, id, NULL, (long)given))
+		return 0;
+	rc = wait_for_stop(s, id, signal);
+	if (rc > 0 && *signal == SIGTRAP)
+		*signal = 0; /* the step's own */
+	return rc;
+}
+
+/* Stops a thread where nothing of it is in the middle of a range. */
+static void stop(struct stopping *s, pid_t id, const char *name)
 {
 	struct user_regs_struct regs;
 	int signal = 0;
 
 	if (ptrace(PTRACE_SEIZE, id, NULL, NULL)) {
-		if (errno != ESRCH)
+		if (errno != ESRCH && !has_ended(s, name))
 			s->why = not_traceable;
 		return;
 	}
-	for (;;) {
-		if (ptrace(PTRACE_INTERRUPT, id, NULL, NULL) || wait_for_stop(s, id, &signal) <= 0)
-			return;
+	if (ptrace(PTRACE_INTERRUPT, id, NULL, NULL) || wait_for_stop(s, id, &signal) <= 0)
+		return;
+	for (unsigned int times = 0;; times++) {
+		bool inside;
+
 		if (ptrace(PTRACE_GETREGS, id, NULL, &regs))
 			return; /* killed */
-		if (!is_inside(s, regs.rip) && !stack_leads_inside(s, regs.rsp - RED_ZONE))
-			break; /* or why */
-		if (s->why || now_ms() > s->until) {
-			s->why = s->why ? s->why : not_in_time;
+		inside = is_inside(s, regs.rip);
+		if (!inside && !stack_leads_inside(s, regs.rsp - RED_ZONE))
 			break;
-		}
-		ptrace(PTRACE_CONT, id, NULL, (long)signal);
+		if (now_ms() > s->until && !s->why)
+			s->why = not_in_time;
+		if (s->why)
+			break;
+		if (go_on(s, id, inside, times, &signal) <= 0)
+			return;
 	}
 	s->threads[s->thread_count].id = id;
 	s->threads[s->thread_count++].signal = signal;
@@ -226,7 +278,7 @@ static bool stop_all(struct stopping *s)
 			else if (now_ms() > s->until)
 				s->why = not_in_time;
 			else
-				stop(s, id);
+				stop(s, id, entry->name);
 			found = true;
 		}
 	}

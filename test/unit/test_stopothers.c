@@ -137,6 +137,12 @@ static void *wait_for_end(void *unused)
 	return unused;
 }
 
+static void *wait_for_turn(void *unused)
+{
+	sched_yield();
+	return unused;
+}
+
 static void nothing(void *unused)
 {
 	(void)unused;
@@ -169,6 +175,36 @@ static void beside_a_hole(void)
 	munmap(hole, size);
 	munmap(at, size);
 	close(fd);
+}
+
+static void *begin_and_end(void *unused)
+{
+	pthread_t thread;
+
+	while (!atomic_load(&stop))
+		if (!pthread_create(&thread, NULL, wait_for_turn, NULL))
+			pthread_join(thread, NULL);
+	return unused;
+}
+
+/* A thread that has just ended is listed still, and not traceable. Return: how many times others could not be stopped. */
+static unsigned int while_threads_end(unsigned int times)
+{
+	unsigned int failed = 0;
+	const char *why = "";
+	pthread_t thread;
+
+	atomic_store(&stop, false);
+	pthread_create(&thread, NULL, begin_and_end, NULL);
+	for (unsigned int n = 0; n < times; n++) {
+		if (stopothers_run(NULL, 0, nothing, NULL, &why)) {
+			tap_diag("%s", why);
+			failed++;
+		}
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	return failed;
 }
 
 static uint64_t blocked(void)
@@ -205,6 +241,7 @@ int main(void)
 	start();
 	ok(exchange_often(true) == 0 && done == EXCHANGES, "exchanged while signal handlers will return to it");
 	end();
+	ok(while_threads_end(2000) == 0, "while threads begin and end");
 	ok(atomic_load(&signals) > EXCHANGES, "%lu signals", atomic_load(&signals));
 	beside_a_hole();
 	return tap_done();
