@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../shim/nbd.h"
+#include "../shim/ram.h"
 #include "../shim/session.h"
 #include "../shim/slots.h"
 #include "handover.h"
@@ -53,6 +54,8 @@ int carried_put_ram(struct handover *h)
 			&h->w,
 			&(struct cpr_ram){
 				.name = b->name, .fd = fd, .offset = b->offset, .used = b->used, .max = b->max });
+		if (ram_is_undiscarded(b->host))
+			cprstate_put_undiscarded(&h->w, &(struct cpr_undiscarded){ .block = b->name });
 	}
 	return 0;
 }

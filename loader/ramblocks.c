@@ -300,6 +300,12 @@ static int map(const struct cprstate *state, const struct ramblock *blocks, size
 {
 	if (place(state, blocks, count, ram_rebind, reasons))
 		return -EIO;
+	for (uint32_t i = 0; i < state->undiscarded_count; i++) {
+		const struct ramblock *block = ramblock_find(blocks, count, state->undiscarded[i].block);
+
+		if (block)
+			ram_set_undiscarded(block->host);
+	}
 	int rc = ram_settle();
 	if (rc)
 		reasons_add(reasons, BLOCKER_RAM_UNKNOWN, "the memory could not be mapped: %s", strerror(-rc));

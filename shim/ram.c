@@ -292,6 +292,33 @@ void ram_prepare(uintptr_t addr, size_t size, int fd, uint64_t offset)
 	pthread_rwlock_unlock(&lock);
 }
 
+static struct ram_map *find_ours(uintptr_t addr)
+{
+	size_t i = find_overlap(addr, 1);
+
+	return i < map_count && maps[i].addr == addr && maps[i].ours ? &maps[i] : NULL;
+}
+
+/** ram_is_undiscarded() - is the mapping at this address memory of ours of which nothing has been given back? */
+bool ram_is_undiscarded(uintptr_t addr)
+{
+	pthread_rwlock_rdlock(&lock);
+	const struct ram_map *map = find_ours(addr);
+	bool undiscarded = map && !map->discarded;
+	pthread_rwlock_unlock(&lock);
+	return undiscarded;
+}
+
+/** ram_set_undiscarded() - after ram_rebind(): nothing of that memory had been given back */
+void ram_set_undiscarded(uintptr_t addr)
+{
+	pthread_rwlock_wrlock(&lock);
+	struct ram_map *map = find_ours(addr);
+	if (map)
+		map->discarded = false;
+	pthread_rwlock_unlock(&lock);
+}
+
 /**
  * ram_settle() - in a successor: all preserved memory is in its place
  *

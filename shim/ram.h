@@ -65,6 +65,8 @@ bool ram_holds(int fd);
 void ram_prepare(uintptr_t addr, size_t size, int fd, uint64_t offset);
 int ram_rebind(uintptr_t addr, size_t size, int fd, uint64_t offset);
 int ram_settle(void);
+bool ram_is_undiscarded(uintptr_t addr);
+void ram_set_undiscarded(uintptr_t addr);
 bool ram_defer_lock(int flags);
 bool ram_lock_is_due(void);
 int ram_lock(void);

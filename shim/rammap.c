@@ -239,7 +239,7 @@ int rammap_rebind(struct ram_map *map, int fd, uint64_t offset)
 	if (map->fd < 0) {
 		map->fd = fd;
 		map->ours = true;
-		map->discarded = true; /* for all that is known */
+		map->discarded = true; /* ram_set_undiscarded() knows better */
 		table_note_text(fd, FDKIND_RAM, HOOK_mmap64, RAM_MEMFD_NAME);
 	}
 	map->covered = slots_close(map->covered);

@@ -208,8 +208,10 @@ host_mib_below() {
 	update_vm new
 	let_guest_work 1
 	balloon_is 192
-	# An update fills nothing that the balloon has freed.
+	# An update fills nothing that the balloon has freed, nor do huge pages after it.
 	wait_for 5 host_mib_below $((small + 16))
+	wait_for 30 runs_for $(($(seconds_run) + 11))
+	host_mib_below $((small + 16))
 	balloon_to 384
 	guest_uses_memory
 	[ "$(host_mib)" -gt $((small + 80)) ]
