@@ -39,7 +39,7 @@ codes() {
 
 @test "check says what, why and what to do, in words and as JSON; it changes nothing" {
 	qemu-img create -q -f raw "$VM_DIR/disk.raw" 16M
-	boot_guest -M $MACHINE -device edu \
+	CPRSHIM_HUGEPAGES=off boot_guest -M $MACHINE -device edu \
 		-drive "file=$VM_DIR/disk.raw,format=raw,if=none,id=raw,snapshot=on" -device virtio-blk-pci,drive=raw,id=disk
 	start_qmp_client
 	take_state before

@@ -218,14 +218,12 @@ ram_status() {
 
 @test "CPRSHIM_HUGEPAGES=hugetlb: plain RAM is in reserved huge pages, and stays in them" {
 	take_huge_pages $((MIB / 2))
-	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=hugetlb)
-	with_huge_pages memfd:cprshim-ram -M "$MACHINE"
+	CPRSHIM_HUGEPAGES=hugetlb with_huge_pages memfd:cprshim-ram -M "$MACHINE"
 }
 
 @test "CPRSHIM_HUGEPAGES=hugetlb, and not enough of them: it is said, and the guest has small ones" {
 	take_huge_pages $((MIB / 2 - 1))
-	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=hugetlb)
-	boot -M "$MACHINE"
+	CPRSHIM_HUGEPAGES=hugetlb boot -M "$MACHINE"
 	grep -q "too few huge pages are reserved for $MIB MiB" "$VM_DIR/shim.log"
 	wait_for 5 huge_pages_are_free $((MIB / 2 - 1))
 	UPDATE_TO=(new)
@@ -264,8 +262,7 @@ is_huge() { [ "$(ram_status huge)" -ge "$1" ]; }
 	end_process "$VM_PID"
 
 	# Also where it is updated before it has got any.
-	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=off)
-	boot_guest -M "$MACHINE"
+	CPRSHIM_HUGEPAGES=off boot_guest -M "$MACHINE"
 	update_by_ctl --command env CPRSHIM_HUGEPAGES=auto "$QEMU_NEW"
 	[ "$(ram_kib "$MIB")" != "$without" ]
 	wait_for 30 ram_is_huge "$MIB"
@@ -287,8 +284,7 @@ is_huge() { [ "$(ram_status huge)" -ge "$1" ]; }
 
 @test "CPRSHIM_HUGEPAGES=off: no huge pages" {
 	with_small_shared_pages
-	VM_WRAPPER=(env CPRSHIM_HUGEPAGES=off)
-	boot -M "$MACHINE" -mem-prealloc
+	CPRSHIM_HUGEPAGES=off boot -M "$MACHINE" -mem-prealloc
 	# It would have had some by then: the service thread begins two seconds after the start.
 	wait_for 20 runs_for 6
 	[ "$(ram_status huge)" = 0 ]
@@ -462,7 +458,7 @@ refused_for() {
 	take_huge_pages 32
 	truncate -s 64M "$VM_DIR/ram"
 	export CPRSHIM_METHOD=exec CPRSHIM_FAULT=load
-	boot_guest -M "$MACHINE" -accel tcg,tb-size=64 -m 192 -overcommit mem-lock=on \
+	CPRSHIM_HUGEPAGES=off boot_guest -M "$MACHINE" -accel tcg,tb-size=64 -m 192 -overcommit mem-lock=on \
 		-object memory-backend-memfd,hugetlb=on,prealloc=on,id=m0,size=64M -numa node,memdev=m0 \
 		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=m1,size=64M" -numa node,memdev=m1 \
 		-object memory-backend-ram,prealloc=on,id=m2,size=64M,host-nodes=0,policy=bind -numa node,memdev=m2

@@ -51,7 +51,7 @@ relay() {
 
 @test "after ten relays the process has what it had after two: descriptors, flags, locks, mappings, threads" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
-	boot_guest -M "$MACHINE" -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
+	CPRSHIM_HUGEPAGES=off boot_guest -M "$MACHINE" -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
 		-chardev pty,id=pty0 -device isa-serial,chardev=pty0 -vnc "unix:$VM_DIR/vnc.sock" \
 		-drive "file=$VM_DIR/disk.qcow2,if=virtio"
 	start_serial_client --rate 100

@@ -149,7 +149,7 @@ GIVEN_UP='was killed, or did not run the guest in time'
 @test "after two transfers, and after ten, the process has what the first one had: descriptors, flags, locks, mappings, threads" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	truncate -s 128M "$VM_DIR/ram"
-	boot_guest -M "$MACHINE" -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
+	CPRSHIM_HUGEPAGES=off boot_guest -M "$MACHINE" -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
 		-chardev pty,id=pty0 -device isa-serial,chardev=pty0 -D "$VM_DIR/qemu-own.log" \
 		-device virtio-serial-pci -chardev "socket,id=ga,path=$VM_DIR/ga.sock,server=on,wait=off" \
 		-device virtserialport,chardev=ga,name=ga -object iothread,id=io0 -vnc "unix:$VM_DIR/vnc.sock" \

@@ -225,7 +225,7 @@ counters_moved() {
 }
 
 @test "fifty updates in a row leave no descriptor, mapping, thread or byte of memory more than two did" {
-	boot_guest -M q35 -object iothread,id=io0
+	CPRSHIM_HUGEPAGES=off boot_guest -M q35 -object iothread,id=io0
 	begin_watch
 	local i to
 
@@ -247,7 +247,7 @@ counters_moved() {
 @test "after two updates the process is what it was before them, and after four: descriptors, flags, locks, mappings, threads" {
 	qemu-img create -q -f qcow2 "$VM_DIR/disk.qcow2" 16M
 	truncate -s 64M "$VM_DIR/ram"
-	boot_guest -M q35 -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
+	CPRSHIM_HUGEPAGES=off boot_guest -M q35 -smp 2 -chardev "file,id=log,path=$VM_DIR/console" -device isa-debugcon,chardev=log \
 		-chardev pty,id=pty0 -device isa-serial,chardev=pty0 \
 		-device virtio-serial-pci -chardev "socket,id=ga,path=$VM_DIR/ga.sock,server=on,wait=off" \
 		-device virtserialport,chardev=ga,name=ga -object iothread,id=io0 \

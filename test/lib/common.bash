@@ -477,6 +477,7 @@ has_no_more_than() {
 }
 
 # take_state NAME: the state of the process, as tools/vmstate.py describes it, into $VM_DIR/NAME.state.
+# Of a VM without huge pages: those are made by and by.
 take_state() {
 	ctl status --json "$VM_PID" | "$TOOLS/vmstate.py" take "$VM_PID" >"$VM_DIR/$1.state"
 }
