@@ -22,6 +22,7 @@
 #include "proc.h"
 #include "rundir.h"
 #include "text.h"
+#include "vmtable.h"
 
 /* All that one connection may bring, progress included. A table of 16384 descriptors takes less. */
 #define RECEIVE_MAX  (16 * 1024 * 1024)
@@ -169,6 +170,16 @@ static int receive_answer(struct inbox *in, client_progress progress, void *opaq
 	}
 }
 
+/* A VM that could not be prepared for updates when it was started says so in its table. */
+static bool is_unprepared(const struct vm *vm)
+{
+	struct fdtable *table = malloc(sizeof(*table));
+	bool unprepared = table && !vm->table_err && !vmtable_read(vm->table_fd, table) && table->incomplete;
+
+	free(table);
+	return unprepared;
+}
+
 /**
  * client_ask() - send a request and wait for its answer
  * @vm:		the VM
@@ -180,7 +191,7 @@ static int receive_answer(struct inbox *in, client_progress progress, void *opaq
  * @ret_answer:	the answer, an object with "type": "result"; all else in it may be anything
  *
  * Return: 0, or negative errno for client_strerror(). -ECONNRESET stands for an end of file before the answer; errors
- * that rundir_connect() names mean that nothing was sent.
+ * that rundir_connect() names, and -EOPNOTSUPP, mean that nothing was sent.
  */
 int client_ask(const struct vm *vm, const char *rundir, const json_t *request, int timeout_ms, client_progress progress,
 	       void *opaque, json_t **ret_answer)
@@ -189,7 +200,7 @@ int client_ask(const struct vm *vm, const char *rundir, const json_t *request, i
 	int err = rundir_connect(vm, rundir, &in.fd);
 
 	if (err)
-		return err;
+		return err == -ENOENT && is_unprepared(vm) ? -EOPNOTSUPP : err;
 	err = send_request(in.fd, request, in.deadline);
 	if (!err)
 		err = receive_answer(&in, progress, opaque, ret_answer);
@@ -256,6 +267,8 @@ const char *client_strerror(int err)
 	switch (err) {
 	case -ENOENT:
 		return "its control socket was not found";
+	case -EOPNOTSUPP:
+		return "it has no control socket and cannot be updated: its log and cprctl status say why";
 	case -ECONNREFUSED:
 		return "nobody listens at its control socket";
 	case -EACCES:

@@ -160,7 +160,7 @@ static void look_at_confinement(json_t *found)
 	read_line("/sys/module/apparmor/parameters/enabled", text, sizeof(text));
 	if (*text == 'Y')
 		add(found, "sandbox", VERDICT_NOTE,
-		    "contrib/apparmor-cprshim and docs/confinement.md say what to allow",
+		    "include <abstractions/cprshim> in it; for VMs of libvirt see docs/managers.md",
 		    "AppArmor is on: a profile for QEMU must allow what an update does");
 	read_line("/sys/fs/selinux/enforce", text, sizeof(text));
 	if (*text == '1')

@@ -124,7 +124,8 @@ static int tell_vm(const struct scan *s, const struct vm *vm)
 {
 	json_t *answer = NULL;
 	int err = client_query(vm, s->rundir, "status", &answer);
-	struct fleet_vm one = { .answer = answer, .vm = vm, .elsewhere = err == -ENOENT && rundir_named(s->rundir) };
+	bool has_no_socket = err == -ENOENT || err == -EOPNOTSUPP;
+	struct fleet_vm one = { .answer = answer, .vm = vm, .elsewhere = has_no_socket && rundir_named(s->rundir) };
 
 	/* one that has ended meanwhile is left out */
 	err = vm_gone(vm, 0) ? 0 : tell(s, &one, vm, err ? client_strerror(err) : NULL);

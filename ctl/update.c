@@ -123,6 +123,7 @@ static void explain(const struct vm *vm, json_int_t guardian, int err, struct up
 			 vm->pid);
 		break;
 	case -ENOENT:
+	case -EOPNOTSUPP:
 	case -ECONNREFUSED:
 	case -EACCES:
 	case -EREMCHG:

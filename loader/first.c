@@ -31,6 +31,7 @@
 #include "../shim/tty.h"
 #include "argv.h"
 #include "changes.h"
+#include "confined.h"
 #include "control.h"
 #include "ending.h"
 #include "fault.h"
@@ -181,6 +182,17 @@ static int remember(char **argv, char **envp)
 	return rc ? rc : vm.library_fd < 0 ? vm.library_fd : 0;
 }
 
+/* For the log, and for who asks for an update all the same. */
+static void say_unprepared(const char *why)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s%s", why, confined_hint(why));
+	log_error("this VM cannot be updated: %s", text);
+	table_incomplete(text);
+	service_refuse_signal();
+}
+
 /**
  * first_start() - prepare for updates
  * @argv: the user's arguments
@@ -195,15 +207,15 @@ char **first_start(char **argv, char **envp)
 	slots_setup();
 	first_log();
 	tty_remember();
-	int rc = remember(argv, envp);
+	int rc = table_setup(0);
 	if (!rc)
-		rc = table_setup(0);
+		rc = remember(argv, envp);
 	if (!rc)
 		rc = inspect_each(note_before, NULL);
 	settings_hide(vm.own_path, envp, "");
 	const char *config = rc ? NULL : service_prepare_monitor();
 	if (!config) {
-		log_error("this VM cannot be updated: %s", rc ? strerror(-rc) : "no private monitor");
+		say_unprepared(rc ? strerror(-rc) : "no private monitor");
 		return NULL;
 	}
 	guard_set_role(SHIM_VMM);

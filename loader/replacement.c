@@ -9,6 +9,7 @@
 
 #include "../shim/slots.h"
 #include "allowed.h"
+#include "confined.h"
 #include "control.h"
 #include "guestcpu.h"
 #include "pins.h"
@@ -40,7 +41,8 @@ static void find(const struct update_request *request, struct vm_binary *ret, ch
 	int rc = pins_open_binary(ret, path);
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
 	if (rc) {
-		reasons_add(reasons, BLOCKER_BINARY_FILE, "%s cannot be opened: %s", path, strerror(-rc));
+		reasons_add(reasons, BLOCKER_BINARY_FILE, "%s cannot be opened: %s%s", path, strerror(-rc),
+			    confined_hint(strerror(-rc)));
 		return;
 	}
 	allowed_file(path, reasons);

@@ -71,6 +71,25 @@ void service_catch_signal(void)
 	pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
 }
 
+static void on_usr2_refused(int signal)
+{
+	static const char text[] = "cprshim: SIGUSR2 is ignored: this VM cannot be updated, see above\n";
+	int saved = errno;
+
+	(void)signal;
+	if (write(log_descriptor(), text, sizeof(text) - 1) < 0)
+		errno = saved;
+	errno = saved;
+}
+
+/** service_refuse_signal() - of a VM that cannot be updated: SIGUSR2 is for that, and must not end it */
+void service_refuse_signal(void)
+{
+	struct sigaction act = { .sa_handler = on_usr2_refused, .sa_flags = SA_RESTART };
+
+	sigaction(SIGUSR2, &act, NULL);
+}
+
 /**
  * service_prepare_monitor() - make the private monitor's socket, and the configuration that makes QEMU use it
  *

@@ -9,6 +9,7 @@
 
 const char *service_prepare_monitor(void);
 void service_catch_signal(void);
+void service_refuse_signal(void);
 void service_refuse_late(void);
 void service_start(void);
 void service_learn_version(void);

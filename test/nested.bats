@@ -12,3 +12,7 @@ teardown() { teardown_vm_dir; }
 @test "vhost-net, vhost-vsock and vsock lines through every kind of update, VFIO refused, two NUMA nodes, cgroups, AppArmor: on a real kernel" {
 	nested_run "$TEST_DIR/nested/kernel.sh" 1200 "$VM_DIR/nested.log"
 }
+
+@test "libvirt's VMs under AppArmor, each with a profile of its own: updated with contrib/apparmor/cprshim, unharmed without" {
+	nested_run "$TEST_DIR/nested/libvirt.sh" 900 "$VM_DIR/nested.log"
+}

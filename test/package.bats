@@ -58,6 +58,7 @@ version() { sed -n 's/^AC_INIT(\[cprshim\], \[\(.*\)\])/\1/p' "$CPRSHIM_SRCDIR/c
 	[ "$(dpkg-deb --field "$(package)" Version)" = "$(version)" ]
 	dpkg-deb --fsys-tarfile "$(package)" | tar -t | grep -v '/$' | grep -vE '^./usr/share/(doc|lintian)/' | sort >"$VM_DIR/files"
 	diff - "$VM_DIR/files" <<-END
+		./etc/apparmor.d/abstractions/cprshim
 		./etc/apt/apt.conf.d/apt-cprshim.conf
 		./lib/systemd/system/cprshim-vm@.service
 		./usr/bin/cprctl

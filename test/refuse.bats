@@ -382,6 +382,20 @@ gdb_is_gone() {
 	updatable
 }
 
+@test "a VM that could not be prepared for updates: it is said, and SIGUSR2 does not end it" {
+	# Without /proc nothing can be found out at the start.
+	VM_WRAPPER=(unshare -m --propagation private sh -c 'umount -l /proc && exec "$@"' -)
+	boot_guest -M $MACHINE
+	grep -q 'error: this VM cannot be updated: No such file or directory' "$VM_DIR/shim.log"
+	kill -USR2 "$VM_PID"
+	wait_for 5 grep -q 'SIGUSR2 is ignored' "$VM_DIR/shim.log"
+	run -1 ctl update "$VM_PID"
+	[ "$output" = "cprctl: VM $VM_PID was not updated: it has no control socket and cannot be updated: its log and cprctl status say why" ]
+	run -1 ctl status "$VM_PID"
+	[[ $output == *"the descriptor table of VM $VM_PID is incomplete: No such file or directory"* ]]
+	guest_alive
+}
+
 # --- several at once ---
 
 pending_connections() {

@@ -71,7 +71,8 @@ copy_for_libvirt() {
 }
 
 # define_guest [ELEMENTS OF devices]: "guest", the Linux one or what the elements BOOT start, by the wrapper or EMULATOR, with
-# ENVIRONMENT as elements, of TYPE qemu, which is TCG, or kvm; SIGUSR2 updates it to $VM_DIR/qemu-system-x86_64.
+# ENVIRONMENT as elements, its disk opened as CACHE says, of TYPE qemu, which is TCG, or kvm; SIGUSR2 updates it to
+# $VM_DIR/qemu-system-x86_64.
 define_guest() {
 	local linux="<kernel>$VM_DIR/vmlinuz</kernel><initrd>$VM_DIR/initrd.gz</initrd>
 		<cmdline>console=ttyS0 quiet ${LINUX_APPEND:-}</cmdline>"
@@ -90,7 +91,7 @@ define_guest() {
 		  <devices>
 		    <emulator>${EMULATOR:-$VM_DIR/bin/qemu-system-x86_64}</emulator>
 		    <disk type='file' device='disk'>
-		      <driver name='qemu' type='qcow2' cache='none' iothread='1'/>
+		      <driver name='qemu' type='qcow2' cache='${CACHE:-none}' iothread='1'/>
 		      <source file='$VM_DIR/disk.qcow2'/>
 		      <target dev='vda' bus='virtio'/>
 		    </disk>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2034 # common.bash reads VM_WRAPPER
-# confined.sh - parts of kernel.sh: VMs in cgroups of version 2, and under AppArmor with contrib/apparmor-cprshim.
+# confined.sh - parts of kernel.sh: VMs in cgroups of version 2, and under AppArmor with contrib/apparmor/cprshim.
 
 # refused_for CODE PATTERN: the update is refused for that alone, and the guest goes on.
 refused_for() {
@@ -54,7 +54,7 @@ with_cgroups() {
 make_profile() {
 	cat >"$VM_DIR/$1.profile" <<-END
 		#include <tunables/global>
-		profile $1 flags=(attach_disconnected, chroot_relative) {
+		profile $1 flags=(attach_disconnected) {
 		  network,
 		  capability dac_override,
 		  @{PROC}/{filesystems,stat} r,
@@ -77,15 +77,12 @@ make_profile() {
 	apparmor_parser --replace --skip-cache "$VM_DIR/$1.profile"
 }
 
-profile_is() { [ "$(cat "/proc/$VM_PID/attr/apparmor/current")" = "$1 (enforce)" ]; }
-denied() { dmesg | grep 'apparmor="DENIED"' | grep "profile=\"$1\""; }
-
 with_apparmor() {
 	local pid
 
 	setup_vm_dir
 	mount -t securityfs securityfs /sys/kernel/security
-	make_profile cprshim-vm "#include \"$CPRSHIM_SRCDIR/contrib/apparmor-cprshim\"
+	make_profile cprshim-vm "#include \"$CPRSHIM_SRCDIR/contrib/apparmor/cprshim\"
 		  $QEMU_NEW mrix,"
 	VM_WRAPPER=(aa-exec -p cprshim-vm --)
 	CPRSHIM_FAULT=load@1,load:kill@2 boot_guest -M pc-q35-7.2 -accel tcg -m 64
@@ -108,10 +105,10 @@ with_apparmor() {
 	profile_is cprshim-vm
 	fails denied cprshim-vm
 	teardown_vm_dir
-	passed "under AppArmor with contrib/apparmor-cprshim: updates, and both ways back, with nothing denied"
+	passed "under AppArmor with contrib/apparmor/cprshim: updates, and both ways back, with nothing denied"
 
 	setup_vm_dir
-	make_profile cprshim-new "#include \"$CPRSHIM_SRCDIR/contrib/apparmor-cprshim\""
+	make_profile cprshim-new "#include \"$CPRSHIM_SRCDIR/contrib/apparmor/cprshim\""
 	VM_WRAPPER=(aa-exec -p cprshim-new --)
 	boot_guest -M pc-q35-7.2 -accel tcg -m 64
 	refused_for probe-failed 'AppArmor confines this VM by the profile cprshim-new'

@@ -24,7 +24,13 @@ done </lib/modules/order
 
 exec </host/dev/null >/host/dev/ttyS1 2>&1
 /bin/busybox stty -F /host/dev/ttyS1 raw
-/bin/busybox chroot /host /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run LC_ALL=C \
-	/bin/bash "$nested_run"
-echo "nested: exit $?"
-/bin/busybox poweroff -f
+# As an initramfs does it, so that security modules see paths as on any host.
+/bin/busybox cp /bin/busybox /host/run/busybox
+export nested_run
+cd /host || exit
+/bin/busybox mount --move . /
+# shellcheck disable=SC2016 # the inner shell expands it
+exec /bin/busybox chroot . /run/busybox sh -c '
+	/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run LC_ALL=C /bin/bash "$nested_run"
+	echo "nested: exit $?"
+	/run/busybox poweroff -f'

@@ -6,6 +6,8 @@
 
 set -eE
 cd /run
+# shellcheck source=/dev/null
+. "$TEST_DIR/nested/report.sh"
 export PATIENCE=10 WAIT_STEP=0.5
 # shellcheck source=/dev/null
 . "$TEST_DIR/lib/common.bash"
@@ -14,20 +16,6 @@ export PATIENCE=10 WAIT_STEP=0.5
 # shellcheck source=/dev/null
 . "$TEST_DIR/nested/confined.sh"
 VSOCK=$TOOLS/vsock.py
-
-tell() {
-	local rc=$1 file
-
-	echo "failed ($rc): line $2: $3"
-	for file in "$VM_DIR"/*.log "$VM_DIR"/*.json "$VM_DIR"/*.out; do
-		[ -s "$file" ] || continue
-		echo "==> $file"
-		tail -n 12 "$file"
-	done
-}
-trap 'tell $? "$LINENO" "$BASH_COMMAND"' ERR
-
-passed() { echo "passed: $* ($(cut -d . -f 1 /proc/uptime) s)"; }
 
 # Which vhost devices a VM holds, as NUMBER:NAME, but for ours.
 vhost_fds() {
@@ -45,11 +33,6 @@ same_devices() {
 	[[ $(vhost_fds) = *"$1"* ]]
 	wait_for 10 workers_are "$VM_PID" $(($# - 1))
 	[ "$(vm_state)" = running ]
-}
-
-update_fails() {
-	fails update_by_ctl --method exec --no-rehearse --binary "$1"
-	jq -e --arg why "$2" '.outcome == "failed" and (.reasons[0] | test($why))' <<<"$UPDATE_RESULT" >/dev/null
 }
 
 # --- a bare-metal guest: all that it needs is that its VM has these devices ---
