@@ -224,7 +224,7 @@ static void check_filters(struct reasons *reasons)
 	pid_t pid = clone(exec_version, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
 	if (pid < 0 || child_wait(pid, VERSION_MS))
 		reasons_add(reasons, BLOCKER_SECCOMP_FOREIGN,
-			    "a seccomp filter that QEMU has not set itself forbids execveat");
+			    "a seccomp filter that QEMU has not set itself forbids execveat, clone or pidfd_open");
 	free(stack);
 }
 

@@ -123,7 +123,7 @@ int vm_new_journal(void)
 
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, sizeof(struct journal)) || pwrite(fd, &magic, sizeof(magic), 0) != sizeof(magic)) {
+	if (slots_size_memfd(fd, sizeof(struct journal)) || pwrite(fd, &magic, sizeof(magic), 0) != sizeof(magic)) {
 		slots_close(fd);
 		return -errno;
 	}

@@ -65,7 +65,7 @@ static int reserve_huge(const struct ram_map *map)
 	if (fd < 0)
 		return fd;
 	bool fits = !fstat(fd, &st) && !(map->size % (size_t)st.st_blksize) && !(map->addr % (size_t)st.st_blksize);
-	void *trial = fits && !ftruncate(fd, (off_t)map->size)
+	void *trial = fits && !slots_size_memfd(fd, (off_t)map->size)
 			      ? real(mmap)(NULL, map->size, PROT_READ, MAP_SHARED, fd, 0)
 			      : MAP_FAILED;
 	if (trial != MAP_FAILED) {
@@ -92,7 +92,7 @@ void *rammap_anonymous(struct ram_map *map)
 
 	if (fd < 0)
 		fd = slots_memfd(RAM_MEMFD_NAME);
-	if (fd >= 0 && !ftruncate(fd, (off_t)map->size))
+	if (fd >= 0 && !slots_size_memfd(fd, (off_t)map->size))
 		ret = real(mmap)((void *)map->addr, map->size, map->prot, as_shared(map->flags), fd, 0);
 	if (ret != MAP_FAILED) {
 		map->fd = fd;
@@ -101,7 +101,7 @@ void *rammap_anonymous(struct ram_map *map)
 		return ret;
 	}
 	slots_close(fd);
-	table_incomplete("guest RAM could not be allocated from a memfd (limit on open files or memory?)");
+	table_incomplete("guest RAM could not be allocated from a memfd (limit on open files, file size or memory?)");
 	return real(mmap)((void *)map->addr, map->size, map->prot, map->flags, -1, 0);
 }
 
@@ -137,7 +137,7 @@ static int cover_file(struct ram_map *map)
 	int rc = cover < 0 ? cover : 0;
 
 	map->covered = slots_park(map->fd);
-	if (!rc && (map->covered < 0 || fstat(map->covered, &st) || ftruncate(cover, st.st_size)))
+	if (!rc && (map->covered < 0 || fstat(map->covered, &st) || slots_size_memfd(cover, st.st_size)))
 		rc = -EIO;
 	if (!rc)
 		rc = put_under(map->fd, cover);

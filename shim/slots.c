@@ -90,6 +90,25 @@ int slots_memfd_huge(const char *name)
 }
 
 /**
+ * slots_size_memfd() - give a memfd its size
+ * @fd:	  the memfd
+ * @size: bytes
+ *
+ * Not beyond the limit on a file's size, which counts for a memfd, too: the kernel would send SIGXFSZ, which ends the process
+ * (fs/attr.c:inode_newsize_ok()).
+ *
+ * Return: 0 or a negative errno.
+ */
+int slots_size_memfd(int fd, off_t size)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < (rlim_t)size)
+		return -EFBIG;
+	return ftruncate(fd, size) ? -errno : 0;
+}
+
+/**
  * slots_adopt() - count a descriptor as ours
  * @fd: its number
  *

@@ -9,12 +9,14 @@
 #define CPRSHIM_SHIM_SLOTS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 void slots_setup(void);
 int slots_park(int fd);
 int slots_move(int fd);
 int slots_memfd(const char *name);
 int slots_memfd_huge(const char *name);
+int slots_size_memfd(int fd, off_t size);
 int slots_adopt(int fd);
 int slots_close(int fd);
 bool slots_owns(int fd);

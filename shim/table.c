@@ -62,7 +62,7 @@ int table_setup(unsigned int generation)
 		return fd;
 	}
 	void *copy = MAP_FAILED;
-	if (!ftruncate(fd, (off_t)size))
+	if (!slots_size_memfd(fd, (off_t)size))
 		copy = real(mmap)(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (copy == MAP_FAILED) {
 		int err = -errno;

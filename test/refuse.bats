@@ -382,6 +382,20 @@ gdb_is_gone() {
 	updatable
 }
 
+@test "a limit on the size of files that is lower than guest RAM or the table: the VM runs as ever, updates are refused" {
+	local limit
+
+	for limit in $((100 << 20)) 4096; do
+		VM_WRAPPER=(prlimit "--fsize=$limit:$limit")
+		boot_guest -M $MACHINE
+		fails ctl update --json "$VM_PID" >"$VM_DIR/update.json" 2>&1
+		grep -qE "file size or memory|cannot be updated: File too large" "$VM_DIR/update.json" "$VM_DIR/shim.log"
+		kill -USR2 "$VM_PID"
+		guest_alive
+		end_process "$VM_PID"
+	done
+}
+
 @test "a VM that could not be prepared for updates: it is said, and SIGUSR2 does not end it" {
 	# Without /proc nothing can be found out at the start.
 	VM_WRAPPER=(unshare -m --propagation private sh -c 'umount -l /proc && exec "$@"' -)
