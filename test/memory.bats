@@ -393,17 +393,16 @@ has_plugged() {
 	[ "$(vm_ctl query-memory-devices | jq '.[] | select(.type == "virtio-mem") | .data.size')" = $(($1 << 20)) ]
 }
 
-@test "virtio-mem in a file of the user's: what is plugged in stays in use, and more and less can be" {
+# with_virtio_mem BACKEND [WHAT TO WATCH]: memory that the guest is given and that is taken from it
+with_virtio_mem() {
 	LINUX_APPEND="memhp_default_state=online_movable"
-	truncate -s 512M "$VM_DIR/ram"
-	boot_linux -M "$MACHINE" -m 256,maxmem=2G \
-		-object "memory-backend-file,share=on,mem-path=$VM_DIR/ram,id=mem0,size=512M" \
+	boot_linux -M "$MACHINE" -m 256,maxmem=2G -object "$1,id=mem0,size=512M" \
 		-device virtio-mem-pci,id=vm0,memdev=mem0,requested-size=128M
 	start_serial_client
 	wait_for 60 has_plugged 128
 	[ "$(ask touch USED)" = "USED ok" ]
 	[ "$(mib_of_block mem0)" -gt 64 ]
-	start_watching --file "$VM_DIR/ram"
+	start_watching "${@:2}"
 	for to in new old; do
 		update_vm "$to"
 		has_plugged 128
@@ -418,6 +417,15 @@ has_plugged() {
 	let_guest_work 1
 	[ "$(guest_status bad)" = 0 ]
 	stop_serial_client
+}
+
+@test "virtio-mem in a file of the user's: what is plugged in stays in use, and more and less can be" {
+	truncate -s 512M "$VM_DIR/ram"
+	with_virtio_mem "memory-backend-file,share=on,mem-path=$VM_DIR/ram" --file "$VM_DIR/ram"
+}
+
+@test "virtio-mem in plain memory: the same" {
+	with_virtio_mem memory-backend-ram,reserve=off
 }
 
 # --- what cannot be, and updates that fail ---
