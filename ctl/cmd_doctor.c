@@ -29,7 +29,9 @@
 #include "runnable.h"
 #include "text.h"
 
-#define THP "/sys/kernel/mm/transparent_hugepage/"
+/* Which the profile of each VM of libvirt's includes (abstractions/libvirt-qemu). */
+#define LIBVIRT_RULES "/etc/apparmor.d/local/abstractions/libvirt-qemu"
+#define THP	      "/sys/kernel/mm/transparent_hugepage/"
 /* Descriptors of ours have numbers from 700 on, from half the limit on where that is lower (shim/slots.c). */
 #define FILES_WANTED 1024
 
@@ -153,15 +155,49 @@ static void look_at_limits(json_t *found)
 		    "VMs started from here may lock their memory; they are updated by exec");
 }
 
+/* Has a profile, or a part of one, such a line? -ENOENT where there is no such file. */
+static int profile_includes(const char *path, const char *what)
+{
+	FILE *f = fopen(path, "re");
+	char line[512];
+	int found = 0;
+
+	if (!f)
+		return -ENOENT;
+	while (!found && fgets(line, sizeof(line), f)) {
+		const char *at = strstr(line, "include");
+
+		/* "include <...>", or "#include <...>" as of old; other comments have a space there */
+		found = at && strspn(line, " \t#") == (size_t)(at - line) && !strstr(line, "# ") && strstr(at, what);
+	}
+	fclose(f);
+	return found;
+}
+
+static void look_at_apparmor(json_t *found)
+{
+	switch (profile_includes(LIBVIRT_RULES, "<abstractions/cprshim>")) {
+	case 0:
+		add(found, "sandbox", VERDICT_NOTE, "add \"include <abstractions/cprshim>\" to " LIBVIRT_RULES,
+		    "AppArmor is on, and does not let VMs of libvirt do what an update does");
+		break;
+	case 1:
+		add(found, "sandbox", VERDICT_OK, NULL,
+		    "AppArmor is on, and lets VMs of libvirt do what an update does");
+		break;
+	default:
+		add(found, "sandbox", VERDICT_NOTE, "include <abstractions/cprshim> in it",
+		    "AppArmor is on: a profile for QEMU must allow what an update does");
+	}
+}
+
 static void look_at_confinement(json_t *found)
 {
 	char text[16];
 
 	read_line("/sys/module/apparmor/parameters/enabled", text, sizeof(text));
 	if (*text == 'Y')
-		add(found, "sandbox", VERDICT_NOTE,
-		    "include <abstractions/cprshim> in it; for VMs of libvirt see docs/managers.md",
-		    "AppArmor is on: a profile for QEMU must allow what an update does");
+		look_at_apparmor(found);
 	read_line("/sys/fs/selinux/enforce", text, sizeof(text));
 	if (*text == '1')
 		add(found, "sandbox", VERDICT_NOTE, "docs/confinement.md says what to allow",

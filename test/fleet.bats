@@ -427,13 +427,14 @@ verdict() {
 
 # doctor_where FILE TEXT [FILE TEXT]...: cprctl doctor --json on a host where these files have these lines; sets output
 doctor_where() {
-	# /sys is empty but for them, and of /proc one file is another.
+	# /sys and AppArmor's local rules are empty but for them, and of /proc one file is another.
 	# shellcheck disable=SC2016 # the inner shell expands it
 	run timeout 60 env "CPRSHIM_RUNDIR=$VM_DIR/run" "DOCTOR=$CPRCTL" "AT=$VM_DIR/doctor" unshare -m bash -ec '
 		mount -t tmpfs none /sys
+		mount -t tmpfs none /etc/apparmor.d/local
 		for (( ; $# > 0; )); do
 			case $1 in
-			/sys/*) mkdir -p "${1%/*}" && echo "$2" >"$1" ;;
+			/sys/* | /etc/*) mkdir -p "${1%/*}" && echo "$2" >"$1" ;;
 			*) echo "$2" >"$AT" && mount --bind "$AT" "$1" ;;
 			esac
 			shift 2
@@ -456,7 +457,16 @@ said() {
 	[ "$(said "huge pages")" = "ok: guest memory gets those that the kernel gives it" ]
 	doctor_where "$overcommit" 2 /sys/module/apparmor/parameters/enabled Y
 	[[ $(said memory) == "note: the host does not overcommit"* ]]
-	[[ $(said sandbox) == "note: AppArmor is on"* ]]
+	[[ $(said sandbox) == "note: AppArmor is on: a profile for QEMU must"* ]]
+	local rules=/etc/apparmor.d/local/abstractions/libvirt-qemu line
+	for line in "" "# include <abstractions/cprshim>" "include <abstractions/other>"; do
+		doctor_where /sys/module/apparmor/parameters/enabled Y "$rules" "$line"
+		[[ $(said sandbox) == "note: AppArmor is on, and does not let VMs of libvirt"* ]]
+	done
+	for line in "include <abstractions/cprshim>" "  #include <abstractions/cprshim>"; do
+		doctor_where /sys/module/apparmor/parameters/enabled Y "$rules" "$line"
+		[[ $(said sandbox) == "ok: AppArmor is on, and lets VMs of libvirt"* ]]
+	done
 	doctor_where /sys/fs/selinux/enforce 1 "$thp/enabled" "always [madvise] never" "$thp/shmem_enabled" "always [advise] never"
 	[[ $(said sandbox) == "note: SELinux is enforcing"* ]]
 	[ "$(said "huge pages")" = "ok: guest memory gets those that the kernel gives it" ]
