@@ -165,10 +165,10 @@ static int profile_includes(const char *path, const char *what)
 	if (!f)
 		return -ENOENT;
 	while (!found && fgets(line, sizeof(line), f)) {
-		const char *at = strstr(line, "include");
+		const char *at = line + strspn(line, " \t");
 
-		/* "include <...>", or "#include <...>" as of old; other comments have a space there */
-		found = at && strspn(line, " \t#") == (size_t)(at - line) && !strstr(line, "# ") && strstr(at, what);
+		at += *at == '#'; /* "#include", as of old, is no comment; "# include" is */
+		found = !strncmp(at, "include", strlen("include")) && strstr(at, what);
 	}
 	fclose(f);
 	return found;

@@ -237,7 +237,7 @@ static void stop(struct stopping *s, pid_t id, const char *name)
 			return; /* killed */
 		inside = is_inside(s, regs.rip);
 		if (!inside && !stack_leads_inside(s, regs.rsp - RED_ZONE))
-			break;
+			break; /* or why */
 		if (now_ms() > s->until && !s->why)
 			s->why = not_in_time;
 		if (s->why)

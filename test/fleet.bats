@@ -463,7 +463,7 @@ said() {
 		doctor_where /sys/module/apparmor/parameters/enabled Y "$rules" "$line"
 		[[ $(said sandbox) == "note: AppArmor is on, and does not let VMs of libvirt"* ]]
 	done
-	for line in "include <abstractions/cprshim>" "  #include <abstractions/cprshim>"; do
+	for line in "include <abstractions/cprshim>" "  #include <abstractions/cprshim> # updates"; do
 		doctor_where /sys/module/apparmor/parameters/enabled Y "$rules" "$line"
 		[[ $(said sandbox) == "ok: AppArmor is on, and lets VMs of libvirt"* ]]
 	done
