@@ -292,6 +292,7 @@ void ram_prepare(uintptr_t addr, size_t size, int fd, uint64_t offset)
 	pthread_rwlock_unlock(&lock);
 }
 
+/* Called with the lock. */
 static struct ram_map *find_ours(uintptr_t addr)
 {
 	size_t i = find_overlap(addr, 1);

@@ -97,15 +97,17 @@ int slots_memfd_huge(const char *name)
  * Not beyond the limit on a file's size, which counts for a memfd, too: the kernel would send SIGXFSZ, which ends the process
  * (fs/attr.c:inode_newsize_ok()).
  *
- * Return: 0 or a negative errno.
+ * Return: as ftruncate(2), with errno.
  */
 int slots_size_memfd(int fd, off_t size)
 {
 	struct rlimit limit;
 
-	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < (rlim_t)size)
-		return -EFBIG;
-	return ftruncate(fd, size) ? -errno : 0;
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < (rlim_t)size) {
+		errno = EFBIG;
+		return -1;
+	}
+	return ftruncate(fd, size);
 }
 
 /**
